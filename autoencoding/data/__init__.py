@@ -1,0 +1,1 @@
+"""Data sets: where the numbers come from."""

@@ -1,0 +1,220 @@
+"""Photographs: image files in, gray rows out.
+
+`scipy.misc.imread` and `imresize`, which the chapter used, are gone; Pillow does their work.
+"""
+
+from __future__ import annotations
+
+import os
+import warnings
+from itertools import chain
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image, ImageOps
+
+# Pillow knows more formats, but some of them start other programs (EPS) or need them.
+FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
+
+
+def load_images(
+    path: str | os.PathLike[str],
+    size: tuple[int, int] | None = None,
+    factor: float | None = None,
+) -> tuple[NDArray[np.float32], int, int]:
+    """Load photographs as gray rows.
+
+    Parameters
+    ----------
+    path : path
+        An image, or a folder of images of one size: read in sorted order, without hidden files,
+        other files and folders.
+    size : (int, int), optional
+        Height and width, in pixels, to resize every image to.
+    factor : float, optional
+        What to multiply height and width by instead.
+
+    Returns
+    -------
+    rows : ndarray of float32, [n, height * width]
+        Gray, 0 (black) to 255 (white), row by row.
+    height, width : int
+        In pixels.
+
+    Raises
+    ------
+    FileNotFoundError
+        If there is nothing at `path`.
+    ValueError
+        If a file is no sound image, or too large; if a folder has no image, or images of more
+        than one size; if `size` or `factor` is not positive, or both are given.
+    """
+    _check_scale(size, factor)
+    files = _files(Path(path))
+    images = (_resize(_read(file), size, factor) for file in files)
+    first = next(images)  # [height, width]
+    rows = np.empty((len(files), first.size), np.float32)  # [n, height * width]
+    for row, file, image in zip(rows, files, chain([first], images), strict=True):
+        if image.shape != first.shape:
+            raise ValueError(
+                f"{file}: expected {_pixels(first)} as in {files[0].name}, got {_pixels(image)}; "
+                "give size=(height, width) to bring all images to one size"
+            )
+        row[:] = image.ravel()
+    return rows, *first.shape
+
+
+def rows_to_images(rows: NDArray[Any], height: int, width: int) -> NDArray[Any]:
+    """Turn rows back into images.
+
+    Parameters
+    ----------
+    rows : ndarray, [n, height * width]
+    height, width : int
+        In pixels.
+
+    Returns
+    -------
+    ndarray of the same dtype, [n, height, width]
+        A view where NumPy can make one.
+
+    Raises
+    ------
+    ValueError
+        If the rows have another length.
+    """
+    if rows.ndim != 2 or rows.shape[1] != height * width:
+        raise ValueError(
+            f"rows must be [n, {height * width}] for images of {height} x {width} pixels, "
+            f"got {list(rows.shape)}"
+        )
+    return rows.reshape(len(rows), height, width)  # [n, height, width]
+
+
+def crops(photo: NDArray[Any], side: int, stride: int | None = None) -> NDArray[np.float32]:
+    """Cut a photograph into gray square crops, from left to right and top to bottom.
+
+    Parameters
+    ----------
+    photo : ndarray, [height, width] or [height, width, 3]
+        Colour is made gray by its ITU-R BT.601 luma.
+    side : int
+        Of a crop, in pixels.
+    stride : int, optional
+        Pixels from one crop to the next; `side` by default, so that none overlap. What is left
+        over at the right and at the bottom is dropped.
+
+    Returns
+    -------
+    ndarray of float32, [n, side * side]
+        In the units of `photo`.
+
+    Raises
+    ------
+    ValueError
+        If `photo` has another shape, `side` does not fit in, or `stride` is not positive.
+    """
+    stride = side if stride is None else stride
+    if photo.ndim != 2 and (photo.ndim != 3 or photo.shape[2] != 3):
+        raise ValueError(f"photo must be [height, width] or [height, width, 3], got {photo.shape}")
+    if not 1 <= side <= min(photo.shape[:2]):
+        raise ValueError(f"side must be from 1 to {min(photo.shape[:2])} here, got {side}")
+    if stride < 1:
+        raise ValueError(f"stride must be at least 1, got {stride}")
+    gray = photo @ np.array(LUMA, np.float32) if photo.ndim == 3 else photo  # [height, width]
+    windows = np.lib.stride_tricks.sliding_window_view(gray, (side, side))
+    windows = windows[::stride, ::stride]  # [down, across, side, side]
+    return windows.astype(np.float32, order="C").reshape(-1, side * side)  # [n, side * side]
+
+
+def sample_crops(side: int = 32, stride: int | None = None) -> NDArray[np.float32]:
+    """Cut scikit-learn's two sample photographs, of 427 x 640 pixels each, into gray crops.
+
+    Parameters
+    ----------
+    side, stride : int
+        As for `crops`.
+
+    Returns
+    -------
+    ndarray of float32, [n, side * side]
+        Gray, 0 to 255: all crops of the first photograph, then all of the second; 260 of each
+        by default.
+
+    Raises
+    ------
+    ValueError
+        As `crops` does.
+    """
+    from sklearn.datasets import load_sample_images  # slow to import
+
+    photos = load_sample_images().images  # 2 of [427, 640, 3]
+    return np.concatenate([crops(photo, side, stride) for photo in photos])  # [n, side * side]
+
+
+def _check_scale(size: tuple[int, int] | None, factor: float | None) -> None:
+    if size is not None and factor is not None:
+        raise ValueError(f"give size or factor, not both; got {size} and {factor}")
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
+    if factor is not None and not 0 < factor < np.inf:
+        raise ValueError(f"factor must be a positive number, got {factor}")
+
+
+def _files(path: Path) -> list[Path]:
+    if not path.is_dir():
+        return [path]
+    files = sorted(
+        file
+        for file in path.iterdir()
+        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
+    )
+    if not files:
+        raise ValueError(f"{path} has no image: put some there ({' '.join(SUFFIXES)})")
+    return files
+
+
+def _read(file: Path) -> NDArray[np.float32]:
+    """Read one image as gray, upright, 0 to 255."""
+    with open(file, "rb") as opened, warnings.catch_warnings():
+        warnings.simplefilter("error", Image.DecompressionBombWarning)
+        try:
+            with Image.open(opened, formats=FORMATS) as image:
+                gray = _gray(ImageOps.exif_transpose(image))  # [height, width]
+        except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
+            raise ValueError(
+                f"{file}: not a sound image, replace or remove it ({error})"
+            ) from error
+    if not (gray.min() >= 0 and gray.max() <= 255):
+        raise ValueError(f"{file}: pixels must be from 0 to 255 (or 65535), save it with 8 bits")
+    return gray
+
+
+def _gray(image: Image.Image) -> NDArray[np.float32]:
+    if image.mode.startswith("I"):  # 16 bits, which Pillow's own conversion would clip to white
+        return np.asarray(image, np.float32) / np.float32(257)  # [height, width]
+    if image.mode != "F":
+        # By way of RGBA: from a palette with transparency Pillow takes no other without warning.
+        image = image.convert("RGBA").convert("RGB").convert("F")
+    return np.asarray(image, np.float32)  # [height, width]
+
+
+def _resize(
+    gray: NDArray[np.float32], size: tuple[int, int] | None, factor: float | None
+) -> NDArray[np.float32]:
+    if factor is not None:
+        size = (max(1, round(gray.shape[0] * factor)), max(1, round(gray.shape[1] * factor)))
+    if size is None:
+        return gray
+    height, width = size
+    # Bilinear, as `imresize` was by default: it never leaves 0 to 255, sharper filters do.
+    resized = Image.fromarray(gray).resize((width, height), Image.Resampling.BILINEAR)
+    return np.asarray(resized, np.float32)  # [height, width]
+
+
+def _pixels(image: NDArray[Any]) -> str:
+    return f"{image.shape[0]} x {image.shape[1]} pixels"

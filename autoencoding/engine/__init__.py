@@ -1,0 +1,1 @@
+"""What trains and keeps a model without knowing which model it is."""

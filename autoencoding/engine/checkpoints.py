@@ -1,0 +1,172 @@
+"""Checkpoints: numbered saves in a folder, each complete or not there.
+
+A save is three files: `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFlow's
+`Saver`, and `model-7.json`, the manifest, which names the other two with their SHA-256. The
+manifest is renamed into place last, so a save that was interrupted has none and does not count.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import re
+import warnings
+from pathlib import Path
+from typing import Any
+
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+
+FORMAT = 1
+KEPT = 5  # saves of the same folder
+
+
+def saver() -> tf1.train.Saver:
+    """Make a `Saver` for all variables of the current graph; this module removes old saves."""
+    return tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
+
+
+def save(
+    folder: str | os.PathLike[str],
+    saver: tf1.train.Saver,
+    session: tf1.Session,
+    description: dict[str, Any],
+) -> Path:
+    """Write one more numbered save, and remove all but the newest `KEPT`.
+
+    Parameters
+    ----------
+    folder : path
+        Made where it is missing.
+    saver : Saver
+    session : Session
+    description : dict
+        What the manifest carries besides format, variables and files.
+
+    Returns
+    -------
+    Path
+        Prefix of the new save, as `Saver.restore` takes it.
+    """
+    folder = Path(folder)
+    folder.mkdir(parents=True, exist_ok=True)
+    number = 1 + max(_numbers(folder), default=0)
+    with session.graph.as_default():
+        prefix = Path(
+            saver.save(session, str(folder / "model"), global_step=number, write_meta_graph=False)
+        )
+    manifest = {
+        "format": FORMAT,
+        **description,
+        "variables": shapes(session.graph),
+        "files": {path.name: _sha256(path) for path in sorted(folder.glob(f"{prefix.name}.*"))},
+    }
+    unfinished = folder / f".{prefix.name}.json"
+    unfinished.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
+    unfinished.replace(folder / f"{prefix.name}.json")
+    _remove_old(folder, number)
+    return prefix
+
+
+def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
+    """Find the newest save whose files are what its manifest says.
+
+    Returns
+    -------
+    prefix : Path
+    manifest : dict
+
+    Raises
+    ------
+    FileNotFoundError
+        The folder holds no save.
+    ValueError
+        It holds none that is whole; the message names the damaged file of the newest.
+    """
+    folder = Path(folder)
+    saves = sorted(_numbers(folder, ".json"), reverse=True)
+    if not saves:
+        raise FileNotFoundError(f"no checkpoint in {folder}: train with checkpoint={str(folder)!r}")
+    damages = []
+    for number in saves:
+        prefix = folder / f"model-{number}"
+        try:
+            manifest = _verified(prefix)
+        except (OSError, ValueError) as error:
+            damages.append(str(error))
+            continue
+        if damages:
+            warnings.warn(f"{damages[0]}; using the older {prefix.name}", stacklevel=2)
+        return prefix, manifest
+    raise ValueError(f"no whole checkpoint in {folder}: {damages[0]}")
+
+
+def restore(
+    prefix: Path, manifest: dict[str, Any], saver: tf1.train.Saver, session: tf1.Session
+) -> None:
+    """Read a save into a session, after its shapes have been compared.
+
+    Raises
+    ------
+    ValueError
+        A variable is missing, or has another shape. `Saver.restore` itself would not mind.
+    """
+    require_same(prefix, manifest["variables"], shapes(session.graph))
+    with session.graph.as_default():
+        saver.restore(session, str(prefix))
+
+
+def require_same(prefix: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+    """Raise a ValueError that names every entry in which a checkpoint differs from a model."""
+    differing = [
+        f"{name} is {saved.get(name)!r} there and {wanted.get(name)!r} here"
+        for name in sorted(saved.keys() | wanted.keys())
+        if saved.get(name) != wanted.get(name)
+    ]
+    if differing:
+        raise ValueError(f"checkpoint {prefix} is of another model: {'; '.join(differing)}")
+
+
+def shapes(graph: tf.Graph) -> dict[str, list[int]]:
+    """Shape of every variable of a graph, by name."""
+    variables = graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+    return {variable.op.name: variable.shape.as_list() for variable in variables}
+
+
+def _numbers(folder: Path, suffix: str = "") -> set[int]:
+    """Numbers of the saves that have a file, or a file of this suffix."""
+    names = (re.fullmatch(r"model-(\d+)(\..*)", path.name) for path in folder.glob("model-*"))
+    return {int(name[1]) for name in names if name and name[2].endswith(suffix)}
+
+
+def _verified(prefix: Path) -> dict[str, Any]:
+    path = prefix.with_name(f"{prefix.name}.json")
+    try:
+        manifest = json.loads(path.read_text(encoding="utf-8"))
+        found, files = manifest["format"], manifest["files"].items()
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise ValueError(f"{path} is no manifest: {error!r}") from None
+    if found != FORMAT:
+        raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}")
+    for name, digest in files:
+        if _sha256(path.with_name(Path(name).name)) != digest:
+            raise ValueError(f"{path.with_name(name)} is damaged: its SHA-256 is not {digest}")
+    return manifest
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
+
+
+def _remove_old(folder: Path, newest_number: int) -> None:
+    """Keep the newest saves; of the others the manifest goes first, so that none is half there."""
+    kept = set(sorted(_numbers(folder, ".json"))[-KEPT:])
+    for number in sorted(_numbers(folder) - kept):
+        if number < newest_number:
+            files = sorted(
+                folder.glob(f"model-{number}.*"), key=lambda path: path.suffix != ".json"
+            )
+            for path in files:
+                path.unlink(missing_ok=True)

@@ -1,0 +1,52 @@
+"""The ruler: what the mean row and PCA of the same width make of the same target."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+
+from autoencoding.graph.variables import variable
+
+
+@dataclass(frozen=True)
+class Ruler:
+    """Squared errors of a reconstruction beside those of the mean row and of PCA.
+
+    Both are fitted on scaled training targets and kept as variables, so that a model carries its
+    own measure with it.
+
+    Parameters
+    ----------
+    dim, k : int
+        Width of the targets and of the code.
+    """
+
+    dim: int
+    k: int
+
+    def errors(self, target: tf.Tensor, reconstruction: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Mean squared error of each row, [n], for 'model', 'mean' and 'pca'.
+
+        Parameters
+        ----------
+        target, reconstruction : Tensor, shape [n, dim]
+            Scaled.
+        """
+        with tf1.variable_scope("ruler", reuse=tf1.AUTO_REUSE):
+            mean = variable("mean", [self.dim], "zeros", trainable=False)  # [dim]
+            components = variable("components", [self.k, self.dim], "zeros", trainable=False)
+        centred = target - mean  # [n, dim]
+        codes = tf.matmul(centred, components, transpose_b=True)  # [n, k]
+        left = {
+            "model": target - reconstruction,  # [n, dim]
+            "mean": centred,  # [n, dim]
+            "pca": centred - tf.matmul(codes, components),  # [n, dim]
+        }
+        return {name: tf.reduce_mean(tf.square(rest), axis=1) for name, rest in left.items()}
+
+    def fit(self, mean: np.ndarray, components: np.ndarray) -> dict[str, np.ndarray]:
+        """Values of the ruler's variables from mean [dim] and components [k, dim], by full name."""
+        return {"ruler/mean": mean, "ruler/components": components}

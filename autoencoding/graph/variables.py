@@ -1,0 +1,69 @@
+"""Variables: made under reuse, initialised from a named key, read and written as arrays."""
+
+from __future__ import annotations
+
+import zlib
+from collections.abc import Sequence
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+
+INITIALS = ("glorot", "normal", "zeros", "ones")
+
+
+def variable(
+    name: str, shape: Sequence[int], initial: str, *, seed: int = 0, trainable: bool = True
+) -> tf.Variable:
+    """Get the variable of this name in the current scope, or make it.
+
+    Random initial values depend on nothing but the seed and the variable's full name: an
+    operation added elsewhere, or initialising twice, changes none of them.
+
+    Parameters
+    ----------
+    name : str
+        Name within the current variable scope.
+    shape : sequence of int
+    initial : {'glorot', 'normal', 'zeros', 'ones'}
+        'glorot': uniform in +-sqrt(6 / (rows + columns)) (Glorot & Bengio 2010, eq. 16);
+        'normal': the listing's N(0, 1).
+    seed : int
+        Key of the random values.
+    trainable : bool
+    """
+    full_name = f"{tf1.get_variable_scope().name}/{name}"
+
+    def value() -> tf.Tensor:
+        key = [seed, zlib.crc32(full_name.encode())]
+        if initial == "glorot":
+            limit = float(np.sqrt(6 / sum(shape)))
+            return tf.random.stateless_uniform(shape, key, -limit, limit)
+        if initial == "normal":
+            return tf.random.stateless_normal(shape, key)
+        return tf.zeros(shape) if initial == "zeros" else tf.ones(shape)
+
+    return tf1.get_variable(name, initializer=value, trainable=trainable, use_resource=True)
+
+
+def scalar(name: str, value: float) -> tf.Variable:
+    """Make a number that training reads but does not train."""
+    return tf1.get_variable(name, initializer=value, trainable=False, use_resource=True)  # []
+
+
+def read(session: tf1.Session) -> dict[str, np.ndarray]:
+    """Copy the value of every variable of the session's graph, by name."""
+    variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+    return session.run({variable.op.name: variable for variable in variables})
+
+
+def write(session: tf1.Session, values: dict[str, np.ndarray]) -> None:
+    """Set the named variables; the rest keep their values.
+
+    Each is initialised again with its initial value fed, so that no operation is added to a
+    finalised graph.
+    """
+    variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+    named = [variable for variable in variables if variable.op.name in values]
+    initial_values = {v.initializer.inputs[1]: values[v.op.name] for v in named}
+    session.run([v.initializer for v in named], initial_values)

@@ -1,0 +1,1 @@
+"""Every figure the project quotes, from a script anyone can run."""

@@ -1,0 +1,334 @@
+"""CIFAR-10: the official archive or folder in, arrays out.
+
+The files are Python 2 pickles, and a pickle may run anything. Here one can only describe plain
+data: no name it holds is ever imported, and an array is made of bytes the file really has.
+"""
+
+from __future__ import annotations
+
+import gzip
+import os
+import pickle
+import posixpath
+import re
+import tarfile
+from collections.abc import Iterator
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from itertools import islice
+from pathlib import Path
+from typing import IO, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
+SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
+ARCHIVE = "cifar-10-python.tar.gz"
+FOLDER = "cifar-10-batches-py"
+FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
+
+LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
+
+MAX_FILE = 64 * 2**20  # bytes; an official batch has 31 million
+MAX_ARCHIVE = 512 * 2**20  # bytes, decompressed; the official archive has 186 million
+
+
+@dataclass(frozen=True, eq=False)
+class Cifar:
+    """The data set, each image a planar row: 1024 red, 1024 green, 1024 blue values.
+
+    Train and test rows need not be equally many; labels are class numbers, 0 to 9.
+    """
+
+    train: NDArray[np.uint8]  # [n, 3072]
+    train_labels: NDArray[np.int64]  # [n]
+    test: NDArray[np.uint8]  # [m, 3072]
+    test_labels: NDArray[np.int64]  # [m]
+    label_names: tuple[str, ...]  # [10]
+
+    def of(self, label: str | int) -> tuple[NDArray[np.uint8], NDArray[np.uint8]]:
+        """Take the images of one class, by name or number: ``"horse"``, ``7`` or ``"7"``.
+
+        Returns
+        -------
+        train, test : ndarray of uint8, [n, 3072]
+
+        Raises
+        ------
+        ValueError
+            If there is no such class; the message lists the names.
+        """
+        names = enumerate(self.label_names)
+        numbers = {key: i for i, name in names for key in (name, i, str(i))}
+        if label not in numbers:
+            expected = ", ".join(self.label_names)
+            raise ValueError(f"label must be one of {expected}, or its number; got {label!r}")
+        number = numbers[label]
+        return self.train[self.train_labels == number], self.test[self.test_labels == number]
+
+
+def load(path: str | os.PathLike[str]) -> Cifar:
+    """Load CIFAR-10 from its official folder or archive.
+
+    An archive is read where it lies, but takes ten times as long as the folder unpacked from it.
+
+    Parameters
+    ----------
+    path : path
+        The folder ``cifar-10-batches-py``, the archive ``cifar-10-python.tar.gz``, or a folder
+        that holds either.
+
+    Returns
+    -------
+    Cifar
+        As many rows as the files hold, in their order.
+
+    Raises
+    ------
+    FileNotFoundError
+        If the data set or one of its files is missing.
+    ValueError
+        If the archive is damaged, or a file holds something else than CIFAR-10.
+    pickle.UnpicklingError
+        If a file is damaged or malicious.
+    """
+    path = Path(path)
+    candidates = (path / FOLDER, path / ARCHIVE, path)
+    with _opened(next(filter(Path.exists, candidates), path)) as files:
+        *train, test, (meta, name) = files
+        label_names = unpickle(meta, name).get("label_names")
+        if not isinstance(label_names, list) or [type(s) for s in label_names] != [str] * 10:
+            raise ValueError(f"{name}: 'label_names' must be 10 str, got {_kind(label_names)}")
+        return Cifar(*_read(train), *_read([test]), tuple(label_names))
+
+
+def unpickle(file: str | os.PathLike[str] | IO[bytes], name: str = "") -> dict[str, Any]:
+    """Read one official file, as in the chapter, but run nothing it asks for.
+
+    Parameters
+    ----------
+    file : path or seekable binary file
+        ``data_batch_1`` to ``data_batch_5``, ``test_batch`` or ``batches.meta``.
+    name : str, optional
+        What errors call the file.
+
+    Returns
+    -------
+    dict
+        Of a batch: ``data`` (read-only ndarray of uint8, [n, 3072]), ``labels`` (list of n int),
+        ``batch_label`` and ``filenames``. Of the meta file: ``label_names`` and two sizes.
+
+    Raises
+    ------
+    pickle.UnpicklingError
+        If the file is damaged, too large, or asks for anything but arrays of integers.
+    ValueError
+        If it is sound but no dict.
+    """
+    if isinstance(file, (str, os.PathLike)):
+        with open(file, "rb") as opened:
+            return unpickle(opened, str(file))
+    name = name or str(getattr(file, "name", "the open file"))
+    _size(file, name)
+    try:
+        content = _Unpickler(file, encoding="latin1").load()
+        if isinstance(content, dict):
+            return {k: v.array() if isinstance(v, _Recorded) else v for k, v in content.items()}
+    except Exception as error:  # on damaged files an unpickler raises nearly anything
+        raise pickle.UnpicklingError(f"{name}: damaged, get it again ({error!r:.200})") from error
+    raise ValueError(f"{name}: must hold a dict, as CIFAR-10 files do, got {_kind(content)}")
+
+
+def grayscale(a: NDArray[Any], method: str = "mean") -> NDArray[np.float32]:
+    """Make planar colour rows gray.
+
+    Parameters
+    ----------
+    a : ndarray, [n, 3072]
+    method : {"mean", "luma"}
+        The plain mean of red, green and blue, as in the chapter, or their ITU-R BT.601 weights.
+
+    Returns
+    -------
+    ndarray of float32, [n, 1024]
+        In the units of `a`.
+
+    Raises
+    ------
+    ValueError
+        If the shape or the method is another.
+    """
+    planes = _planes(a)  # [n, 3, 1024]
+    gray: NDArray[np.float32]  # [n, 1024]
+    if method == "mean":
+        gray = planes.mean(axis=1, dtype=np.float32)
+    elif method == "luma":
+        gray = np.einsum("npk,p->nk", planes, LUMA, dtype=np.float32, casting="same_kind")
+    else:
+        raise ValueError(f"method must be 'mean' or 'luma', got {method!r}")
+    return gray
+
+
+def images(rows: NDArray[Any]) -> NDArray[Any]:
+    """Turn planar rows `[n, 3072]` into images `[n, 32, 32, 3]` of the same dtype.
+
+    Raises
+    ------
+    ValueError
+        If the shape is another.
+    """
+    planes = _planes(rows).reshape(-1, 3, 32, 32)  # [n, 3, 32, 32]
+    return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # [n, 32, 32, 3]
+
+
+def download(folder: str | os.PathLike[str]) -> Path:
+    """Fetch the official archive (163 MiB), unless it is there already, and return its path.
+
+    Parameters
+    ----------
+    folder : path
+        Made if missing. A file there under the archive's name stays if its SHA-256 is right;
+        if not, it is replaced, but only by an archive that arrived whole.
+
+    Raises
+    ------
+    OSError
+        If it can't be had: no network, interrupted, wrong SHA-256. No part of it is left behind.
+    """
+    import pooch  # slow to import
+
+    try:
+        return Path(pooch.retrieve(URL, f"sha256:{SHA256}", ARCHIVE, folder, progressbar=True))
+    except (OSError, ValueError) as error:
+        reason = " ".join(str(error).split())
+        raise OSError(
+            f"could not download {URL}: try again, or fetch it by other means and put it into "
+            f"{os.fspath(folder)} ({reason})"
+        ) from error
+
+
+@contextmanager
+def _opened(path: Path) -> Iterator[list[tuple[IO[bytes], str]]]:
+    """Open the seven files of a folder or an archive, in the order of FILES, each with a name."""
+    with ExitStack() as stack:
+        files: dict[str, IO[bytes]] = {}
+        if path.is_dir():
+            for name in FILES:
+                if (path / name).is_file():
+                    files[name] = stack.enter_context(open(path / name, "rb"))
+        elif path.exists():
+            files = _members(path, stack)
+        missing = [name for name in FILES if name not in files]
+        if missing:
+            raise FileNotFoundError(
+                f"no {missing[0]} in {path}: give the path of the official {FOLDER} or {ARCHIVE}; "
+                "cifar.download(folder) fetches it"
+            )
+        yield [(files[name], str(path / name)) for name in FILES]
+
+
+def _members(path: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
+    """Open what an archive has of FILES; regular files only, and nothing touches the disk."""
+    archive = stack.enter_context(_BoundedGzip(path))
+    files = {}
+    try:
+        tar = stack.enter_context(tarfile.TarFile(fileobj=archive))
+        for member in islice(tar, 100):  # the official archive has nine; a bomb has no end
+            folder, name = posixpath.split(posixpath.normpath(member.name))
+            if folder == FOLDER and name in FILES and member.isreg():
+                files[name] = tar.extractfile(member)
+    except Exception as error:  # on damaged files tarfile, gzip and zlib raise nearly anything
+        raise ValueError(
+            f"{path}: not a .tar.gz, or a damaged one, get it again ({error!r:.200})"
+        ) from error
+    return {name: file for name, file in files.items() if file is not None}
+
+
+class _BoundedGzip(gzip.GzipFile):
+    """A gzip file that is never decompressed beyond what CIFAR-10 needs."""
+
+    def read(self, size: int | None = -1) -> bytes:
+        if size is None or not 0 <= size <= MAX_FILE:
+            raise ValueError(f"a part is larger than {MAX_FILE:,} bytes")
+        return super().read(size)
+
+    def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
+        if offset > MAX_ARCHIVE:
+            raise ValueError(f"it is larger than {MAX_ARCHIVE:,} bytes")
+        return super().seek(offset, whence)
+
+
+class _Recorded:
+    """What the pickle gets in place of anything of NumPy's: it records, and runs nothing."""
+
+    def __init__(self, *args: Any) -> None:
+        self.args = args
+
+    def __setstate__(self, state: Any) -> None:
+        self.state = state
+
+    def array(self) -> NDArray[Any]:
+        """Make the array; a shape that needs more bytes than the file has fails to reshape."""
+        _, shape, dtype, fortran, data = self.state
+        code = dtype.state[1] + dtype.args[0]  # byte order, kind and bytes: "|u1", "<i8"
+        if not re.fullmatch("[|<>=][iu][1248]", code):
+            raise pickle.UnpicklingError(f"an array must hold integers, got dtype {code!r:.40}")
+        data = data if isinstance(data, bytes) else data.encode("latin1")
+        return np.frombuffer(data, code).reshape(shape, order="F" if fortran else "C")
+
+
+class _Unpickler(pickle._Unpickler):
+    """The one written in Python: C's allocates its memo up to any index a file cares to name."""
+
+    def find_class(self, module: str, name: str) -> type[_Recorded]:
+        needed = r"numpy\.(_?core\.multiarray\._reconstruct|ndarray|dtype)"  # _core since NumPy 2
+        if not re.fullmatch(needed, f"{module}.{name}"):
+            raise pickle.UnpicklingError(f"it asks for {module}.{name}"[:100])
+        return _Recorded
+
+
+def _size(file: IO[bytes], name: str) -> int:
+    """Count the bytes left in a file, and refuse one that is too large to be read."""
+    start = file.tell()
+    size = file.seek(0, os.SEEK_END) - start
+    file.seek(start)
+    if size > MAX_FILE:
+        raise pickle.UnpicklingError(f"{name}: must have at most {MAX_FILE:,} bytes, got {size:,}")
+    return size
+
+
+def _read(files: list[tuple[IO[bytes], str]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read batches into one array, allocated once: a row takes 3072 bytes of its file, or more."""
+    most = sum(_size(file, name) for file, name in files) // 3072
+    rows = np.empty((most, 3072), np.uint8)  # [most, 3072]
+    labels: list[int] = []
+    for file, name in files:
+        labels += _read_batch(file, name, rows[len(labels) :])
+    return rows[: len(labels)], np.array(labels, np.int64)  # [n, 3072], [n]
+
+
+def _read_batch(file: IO[bytes], name: str, rows: NDArray[np.uint8]) -> list[int]:
+    """Read a batch into the first of `rows`, and return its labels."""
+    batch = unpickle(file, name)
+    data, labels = batch.get("data"), batch.get("labels")
+    if not isinstance(data, np.ndarray) or (data.dtype, data.shape[1:]) != (np.uint8, (3072,)):
+        raise ValueError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")
+    if not isinstance(labels, list) or len(labels) != len(data):
+        raise ValueError(f"{name}: 'labels' must be a list of {len(data)}, got {_kind(labels)}")
+    if not all(type(label) is int and 0 <= label <= 9 for label in labels):
+        raise ValueError(f"{name}: 'labels' must be whole numbers from 0 to 9")
+    rows[: len(data)] = data  # [n, 3072]
+    return labels
+
+
+def _planes(rows: NDArray[Any]) -> NDArray[Any]:
+    if rows.ndim != 2 or rows.shape[1] != 3072:
+        raise ValueError(f"rows must be planar RGB, [n, 3072], got {_kind(rows)}")
+    return rows.reshape(len(rows), 3, 1024)  # [n, 3, 1024]
+
+
+def _kind(value: object) -> str:
+    if isinstance(value, np.ndarray):
+        return f"{value.dtype} {list(value.shape)}"
+    return f"a list of {len(value)}" if isinstance(value, list) else type(value).__name__

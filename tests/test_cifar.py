@@ -1,0 +1,541 @@
+import dataclasses
+import gzip
+import hashlib
+import http.server
+import io
+import os
+import pickle
+import subprocess
+import sys
+import tarfile
+import threading
+import tracemalloc
+
+import numpy as np
+import pytest
+from cifar_files import (
+    FOLDER,
+    NAMES,
+    TRAIN,
+    Py2Pickler,
+    Raw,
+    make_batch,
+    py2_dumps,
+    write_archive,
+    write_folder,
+)
+
+import cifar
+
+
+@pytest.fixture
+def folder(tmp_path):
+    return write_folder(tmp_path)[0]
+
+
+@pytest.fixture
+def archive(folder, tmp_path):
+    return write_archive(folder, tmp_path / "c.tar.gz")
+
+
+# Sound files
+
+
+def test_unpickle_reads_a_python_2_batch(folder):
+    batch, truth = cifar.unpickle(folder / "data_batch_1"), make_batch(seed=0)
+    assert batch["data"].dtype == np.uint8
+    assert np.array_equal(batch.pop("data"), truth.pop("data"))
+    assert batch == truth
+
+
+def test_unpickle_reads_str_paths_and_open_files(folder):
+    path = folder / "batches.meta"
+    with open(path, "rb") as file:
+        assert cifar.unpickle(file)["label_names"] == NAMES
+    assert cifar.unpickle(str(path)) == cifar.unpickle(io.BytesIO(path.read_bytes()))
+
+
+def test_unpickle_reads_what_python_3_and_todays_numpy_write():
+    batch = make_batch()
+    batch["data"] = np.asfortranarray(batch["data"])
+    for protocol in (3, 4):
+        read = cifar.unpickle(io.BytesIO(pickle.dumps(batch, protocol)))
+        assert np.array_equal(read["data"], batch["data"])
+
+
+@pytest.mark.parametrize("code", ["|u1", "|i1", "<u2", ">i4", "<i8"])
+def test_unpickle_keeps_integer_dtypes(code):
+    array = np.arange(6).reshape(2, 3).astype(code)
+    read = cifar.unpickle(io.BytesIO(py2_dumps({"a": array})))["a"]
+    assert read.dtype == code
+    assert np.array_equal(read, array)
+
+
+def test_load_takes_the_rows_the_files_have_in_their_order(tmp_path):
+    folder, batches = write_folder(tmp_path, rows=[3, 1, 4, 1, 5, 9])
+    data = cifar.load(folder)
+    assert np.array_equal(data.train, np.concatenate([b["data"] for b in batches[:5]]))
+    assert data.train_labels.tolist() == sum((b["labels"] for b in batches[:5]), [])
+    assert np.array_equal(data.test, batches[5]["data"])
+    assert data.test_labels.tolist() == batches[5]["labels"]
+    assert data.label_names == tuple(NAMES)
+    assert (data.train.dtype, data.train_labels.dtype) == (np.uint8, np.int64)
+
+
+def test_load_reads_the_same_from_folders_and_archives(folder, tmp_path):
+    (tmp_path / "only").mkdir()
+    official = write_archive(folder, tmp_path / "only" / cifar.ARCHIVE)
+    expected = dataclasses.astuple(cifar.load(folder))
+    for path in (str(folder), tmp_path, official, tmp_path / "only"):
+        for one, other in zip(expected, dataclasses.astuple(cifar.load(path)), strict=True):
+            assert np.array_equal(one, other)
+    assert sorted(file.name for file in (tmp_path / "only").iterdir()) == [cifar.ARCHIVE]
+
+
+def test_load_needs_little_more_memory_than_its_result(tmp_path):
+    folder, batches = write_folder(tmp_path, rows=200)
+    one = batches[0]["data"].nbytes
+    tracemalloc.start()
+    cifar.load(folder)
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 8.5 * one  # 6 are the result; a second copy of train would make it 11
+
+
+def test_of_takes_a_class_by_name_number_or_digit(folder):
+    data = cifar.load(folder)
+    train, test = data.of("horse")
+    assert np.array_equal(train, data.train[data.train_labels == 7])
+    assert np.array_equal(test, data.test[data.test_labels == 7])
+    assert len(train) == 5
+    assert len(test) == 1
+    for label in (7, "7", np.int64(7)):
+        assert np.array_equal(data.of(label)[0], train)
+
+
+@pytest.mark.parametrize("label", ["hors", "10", 10, -1, "", "Horse"])
+def test_of_lists_the_names_when_there_is_no_such_class(folder, label):
+    with pytest.raises(ValueError, match="airplane, automobile, .*, truck"):
+        cifar.load(folder).of(label)
+
+
+# Arrays
+
+
+def test_grayscale_by_hand():
+    row = np.repeat(np.array([10, 20, 60], np.uint8), 1024)  # red, green, blue
+    row[[1, 1025, 2049]] = 255
+    rows = np.stack([row, 0 * row])
+    mean, luma = cifar.grayscale(rows), cifar.grayscale(rows, "luma")
+    assert mean.shape == luma.shape == (2, 1024)
+    assert mean.dtype == luma.dtype == np.float32
+    assert mean[0, :3].tolist() == [30, 255, 30]
+    assert luma[0, :3] == pytest.approx([0.299 * 10 + 0.587 * 20 + 0.114 * 60, 255, 21.57])
+    assert not mean[1].any()
+    assert not luma[1].any()
+
+
+@pytest.mark.parametrize("method", ["mean", "luma"])
+@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.float32])
+def test_grayscale_takes_any_numbers(method, dtype):
+    rows = make_batch()["data"]
+    gray = cifar.grayscale(rows.astype(dtype), method)
+    assert gray.dtype == np.float32
+    assert gray == pytest.approx(cifar.grayscale(rows, method))
+
+
+@pytest.mark.parametrize("function", [cifar.grayscale, cifar.images])
+@pytest.mark.parametrize("shape", [(3072,), (2, 1024), (2, 32, 32, 3), (2, 3073)])
+def test_rows_of_another_shape_are_refused(function, shape):
+    with pytest.raises(ValueError, match=r"\[n, 3072\], got uint8 \["):
+        function(np.zeros(shape, np.uint8))
+
+
+def test_grayscale_refuses_another_method():
+    with pytest.raises(ValueError, match="'mean' or 'luma', got 'sum'"):
+        cifar.grayscale(np.zeros((1, 3072)), "sum")
+
+
+def test_images_put_each_plane_where_it_belongs():
+    rows = make_batch(rows=2)["data"]
+    images = cifar.images(rows)
+    assert images.shape == (2, 32, 32, 3)
+    assert images.dtype == np.uint8
+    assert images.flags.c_contiguous
+    for row, down, across, colour in [(0, 0, 0, 0), (1, 5, 31, 2), (1, 31, 0, 1)]:
+        assert images[row, down, across, colour] == rows[row, 1024 * colour + 32 * down + across]
+
+
+# Malicious files
+
+
+class Call:
+    def __init__(self, function, *args):
+        self.call = function, args
+
+    def __reduce__(self):
+        return self.call
+
+
+def sentinel_pickles(sentinel):
+    touch, write = f"touch {sentinel}", f"open({str(sentinel)!r}, 'w').close()"
+    calls = [(os.system, touch), (eval, write), (exec, write), (subprocess.getoutput, touch)]
+    for function, code in calls:
+        for protocol in (0, 2, 4):
+            yield pickle.dumps(Call(function, code), protocol)
+            yield pickle.dumps({"data": [Call(function, code)]}, protocol)
+    for name in (b"posix\nsystem", b"os\nsystem", b"nt\nsystem"):
+        yield b"c" + name + b"\n(S'" + touch.encode() + b"'\ntR."
+        yield b"(S'" + touch.encode() + b"'\ni" + name + b"\n."
+    for name in (b"__builtin__\neval", b"builtins\neval", b"__builtin__\nexecfile"):
+        yield py2_dumps({"data": Raw(b"c" + name + b'\n(S"' + write.encode() + b'"\ntR')})
+    yield b"cnumpy\nndarray.__class__\n."
+    yield b"cnumpy\nload\n."
+    yield b"cnumpy.testing\nruntests\n."
+
+
+def test_malicious_pickles_run_nothing(tmp_path):
+    sentinel, path = tmp_path / "ran", tmp_path / "data_batch_1"
+    for malicious in sentinel_pickles(sentinel):
+        path.write_bytes(malicious)
+        with pytest.raises(pickle.UnpicklingError, match="data_batch_1.*asks for"):
+            cifar.unpickle(path)
+    assert not sentinel.exists()
+
+
+def test_these_pickles_would_have_run(tmp_path):
+    sentinel = tmp_path / "ran"
+    pickle.loads(next(sentinel_pickles(sentinel)))
+    assert sentinel.exists()
+
+
+@pytest.mark.parametrize(
+    "shape, code, data",
+    [
+        ((2**30, 2**10), "|u1", b"short"),
+        ((2, 3), "|u1", b"12345"),
+        ((2,), "|u1", b"12345"),
+        ((-2, -3), "|u1", b"123456"),
+        ((2,), "<u4", b"12345"),
+        ((1,), "|O8", b"12345678"),
+        ((1,), "<f8", b"12345678"),
+        ((1,), "|V8", b"12345678"),
+        ((1,), "|u1", None),
+        ("ab", "|u1", b"12"),
+    ],
+)
+def test_an_array_is_made_of_integers_the_file_has(shape, code, data):
+    file = io.BytesIO(py2_dumps({"data": Raw(Py2Pickler().array(shape, code, data))}))
+    with pytest.raises(pickle.UnpicklingError, match="damaged"):
+        cifar.unpickle(file)
+
+
+def test_the_pickle_allocates_nothing_it_only_claims():
+    puts = b"r" + (2 * 10**7).to_bytes(4, "little")  # C's unpickler takes 320 MB for this
+    tracemalloc.start()
+    assert cifar.unpickle(io.BytesIO(b"\x80\x02}" + puts + b".")) == {}
+    peak = tracemalloc.get_traced_memory()[1]
+    tracemalloc.stop()
+    assert peak < 10**6
+
+
+def test_a_pickle_can_not_change_its_own_reader(folder):
+    for change in (b"}S'array'\nNsb", b"N}S'array'\nNs\x86b"):
+        with pytest.raises(pickle.UnpicklingError):
+            cifar.unpickle(io.BytesIO(b"cnumpy\ndtype\n" + change + b"."))
+    cifar.load(folder)
+
+
+# Damaged files
+
+
+def test_a_batch_truncated_anywhere_is_one_error(folder):
+    path = folder / "data_batch_3"
+    whole = path.read_bytes()
+    for percent in range(100):
+        path.write_bytes(whole[: len(whole) * percent // 100])
+        with pytest.raises(pickle.UnpicklingError, match="data_batch_3.*get it again"):
+            cifar.load(folder)
+
+
+def test_flipped_bytes_are_never_another_error():
+    whole = py2_dumps(make_batch(rows=1))
+    rng = np.random.default_rng(0)
+    ends = [i for i in range(len(whole)) if i < 250 or i > len(whole) - 60]  # not the pixels
+    for _ in range(1000):
+        damaged = bytearray(whole)
+        damaged[rng.choice(ends)] = rng.integers(256)
+        try:
+            cifar.unpickle(io.BytesIO(damaged))
+        except (pickle.UnpicklingError, ValueError) as error:
+            assert "the open file" in str(error)
+
+
+@pytest.mark.parametrize(
+    "garbage", [b"", b".", b"\0" * 9, b"PK\x03\x04", b"<html>", b"\x80\x02}}Ns."]
+)
+def test_garbage_is_one_error(garbage):
+    with pytest.raises(pickle.UnpicklingError, match="the open file"):
+        cifar.unpickle(io.BytesIO(garbage))
+
+
+def test_a_pickle_that_is_no_dict_is_no_cifar_file():
+    with pytest.raises(ValueError, match="the open file: must hold a dict.*got a list of 2"):
+        cifar.unpickle(io.BytesIO(py2_dumps([1, 2])))
+
+
+BAD_BATCHES = {
+    "no data": ({"data": None}, "'data' must be uint8"),
+    "no array": ({"data": [1, 2]}, "'data' must be .* a list of 2"),
+    "dtype": ({"data": np.zeros((10, 3072), "<i4")}, r"'data' must be .* int32 \[10, 3072\]"),
+    "width": ({"data": np.zeros((10, 3071), "u1")}, r"'data' must be .* uint8 \[10, 3071\]"),
+    "flat": ({"data": np.zeros(30720, "u1")}, r"'data' must be .* uint8 \[30720\]"),
+    "deep": ({"data": np.zeros((10, 3072, 2), "u1")}, "'data' must be"),
+    "no labels": ({"labels": None}, "'labels' must be a list of 10"),
+    "a label less": ({"labels": [0] * 9}, "'labels' must be a list of 10, got a list of 9"),
+    "a label more": ({"labels": [0] * 11}, "'labels' must be a list of 10"),
+    "a tuple": ({"labels": (0,) * 10}, "'labels' must be a list of 10, got tuple"),
+    "ten": ({"labels": [10] * 10}, "'labels' must be whole numbers from 0 to 9"),
+    "negative": ({"labels": [-1] * 10}, "'labels' must be whole numbers"),
+    "text": ({"labels": ["1"] * 10}, "'labels' must be whole numbers"),
+    "fractions": ({"labels": [0.5] * 10}, "'labels' must be whole numbers"),
+    "bool": ({"labels": [True] * 10}, "'labels' must be whole numbers"),
+}
+
+
+@pytest.mark.parametrize("name", ["data_batch_5", "test_batch"])
+@pytest.mark.parametrize("change, message", BAD_BATCHES.values(), ids=BAD_BATCHES)
+def test_a_batch_with_other_content_is_refused(folder, name, change, message):
+    batch = {key: value for key, value in (make_batch() | change).items() if value is not None}
+    (folder / name).write_bytes(py2_dumps(batch))
+    with pytest.raises(ValueError, match=f"{name}: {message}"):
+        cifar.load(folder)
+
+
+@pytest.mark.parametrize("names", [None, "abcdefghij", NAMES[:9], [*NAMES[:9], 9]])
+def test_a_meta_file_with_other_content_is_refused(folder, names):
+    meta = {} if names is None else {"label_names": names}
+    (folder / "batches.meta").write_bytes(py2_dumps(meta))
+    with pytest.raises(ValueError, match="batches.meta: 'label_names' must be 10 str"):
+        cifar.load(folder)
+
+
+@pytest.mark.parametrize("name", [*TRAIN, "test_batch", "batches.meta"])
+def test_a_missing_file_is_named(folder, tmp_path, name):
+    (folder / name).unlink()
+    for path in (folder, write_archive(folder, tmp_path / "c.tar.gz")):
+        with pytest.raises(FileNotFoundError, match=f"^no {name} in .*; cifar.download.*$"):
+            cifar.load(path)
+
+
+def test_a_missing_data_set_says_what_to_do(tmp_path):
+    for path in (tmp_path, tmp_path / "nowhere"):
+        with pytest.raises(FileNotFoundError, match="^no .*give the path of .*download.*$"):
+            cifar.load(path)
+
+
+def test_an_oversized_file_is_refused_unread(folder):
+    with open(folder / "data_batch_2", "ab") as file:
+        file.truncate(cifar.MAX_FILE + 1)  # a hole, not on disk
+    for read in (lambda: cifar.load(folder), lambda: cifar.unpickle(folder / "data_batch_2")):
+        with pytest.raises(pickle.UnpicklingError, match="data_batch_2: must have at most"):
+            read()
+
+
+# Archives
+
+
+def pack(path, *members, target="w:gz"):
+    """Write an archive of (name, content or TarInfo fields)."""
+    with tarfile.open(path, target, format=tarfile.GNU_FORMAT) as tar:
+        for name, content in members:
+            info = tarfile.TarInfo(name)
+            if isinstance(content, dict):
+                for key, value in content.items():
+                    setattr(info, key, value)
+                tar.addfile(info)
+            else:
+                info.size = len(content)
+                tar.addfile(info, io.BytesIO(content))
+    return path
+
+
+def files_of(folder):
+    return {f"{FOLDER}/{file.name}": file.read_bytes() for file in sorted(folder.iterdir())}
+
+
+def test_an_archive_writes_nothing(folder, tmp_path, monkeypatch):
+    inside = tmp_path / "in" / "side"
+    inside.mkdir(parents=True)
+    monkeypatch.chdir(inside)
+    hostile = [
+        ("../evil", b"x"),
+        (f"../{FOLDER}/data_batch_1", b"x"),
+        (str(tmp_path / "evil"), b"x"),
+        (f"{FOLDER}/pipe", {"type": tarfile.FIFOTYPE}),
+        (f"{FOLDER}/device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 5}),
+        (f"{FOLDER}/link", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
+    ]
+    before = sorted(tmp_path.rglob("*"))
+    path = pack(tmp_path / "c.tar.gz", *hostile, *files_of(folder).items())
+    assert len(cifar.load(path).train) == 50
+    assert sorted(tmp_path.rglob("*")) == sorted([*before, path])
+
+
+@pytest.mark.parametrize(
+    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
+)
+def test_only_regular_members_are_read(folder, tmp_path, kind):
+    members = files_of(folder)
+    members[f"{FOLDER}/zzz"] = members.pop(f"{FOLDER}/test_batch")
+    link = f"{FOLDER}/zzz" if kind == tarfile.LNKTYPE else "zzz"
+    bad = (f"{FOLDER}/test_batch", {"type": kind, "linkname": link})
+    with pytest.raises(FileNotFoundError, match="no test_batch in"):
+        cifar.load(pack(tmp_path / "c.tar.gz", *members.items(), bad))
+
+
+@pytest.mark.parametrize(
+    "name", ["../{}/test_batch", "/{}/test_batch", "test_batch", "a/{}/test_batch"]
+)
+def test_only_the_official_folder_is_read(folder, tmp_path, name):
+    members = files_of(folder)
+    members[name.format(FOLDER)] = members.pop(f"{FOLDER}/test_batch")
+    with pytest.raises(FileNotFoundError, match="no test_batch in"):
+        cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
+
+
+def test_an_archive_made_from_a_dot_is_read(folder, tmp_path):
+    members = [(f"./{name}", content) for name, content in files_of(folder).items()]
+    assert len(cifar.load(pack(tmp_path / "c.tar.gz", *members)).train) == 50
+
+
+def test_an_archive_truncated_anywhere_is_one_error(archive):
+    whole = archive.read_bytes()
+    for percent in range(100):
+        archive.write_bytes(whole[: len(whole) * percent // 100])
+        with pytest.raises(ValueError, match="c.tar.gz: not a .tar.gz, or a damaged one"):
+            cifar.load(archive)
+
+
+def test_what_is_no_archive_is_one_error(folder, tmp_path):
+    plain = pack(tmp_path / "plain", *files_of(folder).items(), target="w")
+    bad = [b"", b"<html>", plain.read_bytes(), gzip.compress(b""), gzip.compress(b"text")]
+    for content in bad:
+        (tmp_path / "c.tar.gz").write_bytes(content)
+        with pytest.raises(ValueError, match="c.tar.gz: not a .tar.gz, or a damaged one"):
+            cifar.load(tmp_path / "c.tar.gz")
+
+
+def test_an_empty_archive_lacks_its_files(tmp_path):
+    with pytest.raises(FileNotFoundError, match="no data_batch_1 in .*c.tar.gz"):
+        cifar.load(pack(tmp_path / "c.tar.gz"))
+
+
+def test_damaged_members_are_named(folder, tmp_path):
+    members = files_of(folder) | {f"{FOLDER}/data_batch_4": b"cos\nsystem\n(S'false'\ntR."}
+    with pytest.raises(pickle.UnpicklingError, match="c.tar.gz/data_batch_4: .*asks for os.system"):
+        cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
+
+
+def claim(name, size, kind=tarfile.REGTYPE):
+    """A member's header that claims a size, followed by nothing."""
+    info = tarfile.TarInfo(name)
+    info.size, info.type = size, kind
+    return info.tobuf(tarfile.GNU_FORMAT)
+
+
+@pytest.mark.parametrize(
+    "head, message",
+    [
+        (claim("bomb", 10**10), "it is larger than 536,870,912 bytes"),
+        (claim(f"{FOLDER}/test_batch", 10**10), "it is larger than"),
+        (claim("././@LongLink", 10**9, tarfile.GNUTYPE_LONGNAME), "a part is larger than"),
+        (claim("pax", 10**9, tarfile.XHDTYPE), "a part is larger than"),
+    ],
+)
+def test_a_bomb_is_never_decompressed(tmp_path, head, message):
+    path = tmp_path / "c.tar.gz"
+    path.write_bytes(gzip.compress(head + bytes(2048)))
+    with pytest.raises(ValueError, match=message):
+        cifar.load(path)
+
+
+def test_members_beyond_a_hundred_are_not_waited_for(folder, tmp_path):
+    many = [(f"empty{i}", b"") for i in range(100)]
+    with pytest.raises(FileNotFoundError, match="no data_batch_1"):
+        cifar.load(pack(tmp_path / "c.tar.gz", *many, *files_of(folder).items()))
+
+
+def test_an_oversized_member_is_refused_unread(archive, monkeypatch):
+    monkeypatch.setattr(cifar, "MAX_FILE", 20_000)
+    with pytest.raises(pickle.UnpicklingError, match="data_batch_1: must have at most 20,000"):
+        cifar.load(archive)
+
+
+# Downloads
+
+
+@pytest.fixture
+def server(monkeypatch):
+    """Serve `server.content` as the official archive, or only part of what was announced."""
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_GET(self):
+            self.server.requests += 1
+            self.send_response(self.server.status)
+            self.send_header("Content-Length", str(len(self.server.content)))
+            self.end_headers()
+            self.wfile.write(self.server.content[: self.server.sent])
+
+        def log_message(self, *args):
+            pass
+
+    server = http.server.HTTPServer(("127.0.0.1", 0), Handler)
+    server.content, server.sent, server.status, server.requests = b"x" * 5000, None, 200, 0
+    monkeypatch.setenv("NO_PROXY", "127.0.0.1")
+    monkeypatch.setattr(cifar, "URL", f"http://127.0.0.1:{server.server_port}/c.tar.gz")
+    monkeypatch.setattr(cifar, "SHA256", hashlib.sha256(server.content).hexdigest())
+    thread = threading.Thread(target=server.serve_forever, kwargs={"poll_interval": 0.01})
+    thread.start()
+    yield server
+    server.shutdown()
+    thread.join()
+    server.server_close()
+
+
+def test_download_fetches_once(server, tmp_path):
+    path = cifar.download(tmp_path / "new")
+    assert path == tmp_path / "new" / cifar.ARCHIVE
+    assert path.read_bytes() == server.content
+    assert cifar.download(str(tmp_path / "new")) == path
+    assert server.requests == 1
+
+
+def test_download_replaces_a_damaged_archive(server, tmp_path):
+    (tmp_path / cifar.ARCHIVE).write_bytes(server.content[:100])
+    assert cifar.download(tmp_path).read_bytes() == server.content
+
+
+@pytest.mark.parametrize("fault", ["hash", "interrupted", "missing", "network", "folder"])
+def test_a_failed_download_leaves_nothing(server, tmp_path, monkeypatch, fault):
+    folder = tmp_path / "data"
+    if fault == "hash":
+        server.content = b"y" * 5000
+    elif fault == "interrupted":
+        server.sent = 3000
+    elif fault == "missing":
+        server.status = 404
+    elif fault == "network":
+        monkeypatch.setattr(cifar, "URL", "http://127.0.0.1:9/c.tar.gz")
+    else:
+        folder.write_bytes(b"a file")
+    with pytest.raises(OSError, match=r"^could not download http.*try again.*put it into.*$"):
+        cifar.download(folder)
+    assert not folder.is_dir() or list(folder.iterdir()) == []
+
+
+def test_importing_is_light():
+    code = "import sys, cifar; print({'pooch', 'tensorflow', 'PIL', 'sklearn'} & set(sys.modules))"
+    root = os.path.dirname(cifar.__file__)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert ran.stdout == "set()\n"
