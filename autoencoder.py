@@ -371,6 +371,11 @@ class Autoencoder:
         """What the constructor needs to build this model again, without places on this machine."""
         return {name: getattr(self, name) for name in (*ARCHITECTURE, *PLAN)}
 
+    @property
+    def affine_decoder(self) -> bool:
+        """Whether reconstructions are an affine image of the code, and PCA a bound for them."""
+        return self._network.affine_decoder
+
     def close(self) -> None:
         """Free the session; whatever is asked of the model afterwards is a RuntimeError."""
         self.session.close()

@@ -244,16 +244,17 @@ def test_bad_crops_are_refused(shape, side, stride, message):
         crops(np.zeros(shape), side, stride)
 
 
-def test_sample_crops_are_of_both_photographs():
+def test_sample_crops_are_of_both_photographs_and_do_not_mix():
     from sklearn.datasets import load_sample_images
 
-    rows = sample_crops()
-    assert rows.shape == (2 * 13 * 20, 1024)
-    assert rows.dtype == np.float32
+    train, test = sample_crops()
+    assert (train.shape, test.shape) == ((1550, 1024), (104, 1024))
+    assert train.dtype == test.dtype == np.float32
     china, flower = (photo @ [0.299, 0.587, 0.114] for photo in load_sample_images().images)
-    assert rows[21].reshape(32, 32) == pytest.approx(china[32:64, 32:64], abs=1e-3)
-    assert rows[260].reshape(32, 32) == pytest.approx(flower[:32, :32], abs=1e-3)
-    assert sample_crops(64, stride=32).shape == (2 * 12 * 19, 4096)
+    assert train[32].reshape(32, 32) == pytest.approx(china[16:48, 16:48], abs=1e-3)
+    assert train[775].reshape(32, 32) == pytest.approx(flower[:32, :32], abs=1e-3)
+    assert test[5].reshape(32, 32) == pytest.approx(china[32:64, 544:576], abs=1e-3)
+    assert sample_crops(64)[1].shape == (2 * 6 * 2, 4096)
 
 
 def test_importing_is_light():

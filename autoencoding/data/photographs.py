@@ -131,19 +131,19 @@ def crops(photo: NDArray[Any], side: int, stride: int | None = None) -> NDArray[
     return windows.astype(np.float32, order="C").reshape(-1, side * side)  # [n, side * side]
 
 
-def sample_crops(side: int = 32, stride: int | None = None) -> NDArray[np.float32]:
+def sample_crops(side: int = 32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
     """Cut scikit-learn's two sample photographs, of 427 x 640 pixels each, into gray crops.
 
     Parameters
     ----------
-    side, stride : int
-        As for `crops`.
+    side : int
+        Of a crop, in pixels.
 
     Returns
     -------
-    ndarray of float32, [n, side * side]
-        Gray, 0 to 255: all crops of the first photograph, then all of the second; 260 of each
-        by default.
+    train, test : ndarray of float32, [n, side * side], [m, side * side]
+        Gray, 0 to 255. Training crops come from the left four fifths of the photographs, and half
+        of each overlaps the next; test crops come from the rest. 1550 and 104 by default.
 
     Raises
     ------
@@ -153,7 +153,10 @@ def sample_crops(side: int = 32, stride: int | None = None) -> NDArray[np.float3
     from sklearn.datasets import load_sample_images  # slow to import
 
     photos = load_sample_images().images  # 2 of [427, 640, 3]
-    return np.concatenate([crops(photo, side, stride) for photo in photos])  # [n, side * side]
+    split = photos[0].shape[1] * 4 // 5
+    train = [crops(photo[:, :split], side, max(1, side // 2)) for photo in photos]
+    test = [crops(photo[:, split:], side) for photo in photos]
+    return np.concatenate(train), np.concatenate(test)  # [n, side * side], [m, side * side]
 
 
 def _check_scale(size: tuple[int, int] | None, factor: float | None) -> None:

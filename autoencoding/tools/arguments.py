@@ -1,0 +1,50 @@
+"""The command line that the scripts share; importing it is cheap, so that --help is quick."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+
+
+def parser(
+    description: str, *, hidden: int, batch_size: int, checkpoint: str
+) -> argparse.ArgumentParser:
+    """Make a parser with what every script takes, and these defaults."""
+    made = argparse.ArgumentParser(
+        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+    )
+    add = made.add_argument
+    add("--epochs", type=_count, default=250, help="how often to go over the data")
+    add("--batch-size", type=_count, default=batch_size, help="rows a step")
+    add("--hidden", type=_count, default=hidden, help="units of the code")
+    add("--learning-rate", type=_rate, default=0.001, help="at the first step")
+    add("--seed", type=_seed, default=None, help="makes a run repeatable")
+    add("--checkpoint", default=checkpoint, help="folder that the model is saved to")
+    return made
+
+
+def quiet_tensorflow() -> None:
+    """Keep TensorFlow's C++ side from reporting GPUs it did not find; before its import."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+
+
+def _count(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
+    return number
+
+
+def _seed(text: str) -> int:
+    number = int(text)
+    if number < 0:
+        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
+    return number
+
+
+def _rate(text: str) -> float:
+    number = float(text)
+    if not (math.isfinite(number) and number > 0):
+        raise argparse.ArgumentTypeError(f"must be finite and above 0, got {text}")
+    return number

@@ -1,0 +1,33 @@
+"""Running Python beside the tests."""
+
+import os
+import subprocess
+import sys
+import textwrap
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parent.parent
+ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
+
+
+def run_python(code, folder):
+    """Run code in a new interpreter that finds the project, in a folder; return its output."""
+    return subprocess.run(
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        cwd=folder,
+        env=ENVIRONMENT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+
+
+def run_script(name, *arguments, folder):
+    """Run one of the shipped scripts in a folder; return what came of it."""
+    return subprocess.run(
+        [sys.executable, ROOT / name, *map(str, arguments)],
+        cwd=folder,
+        capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )

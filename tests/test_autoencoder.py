@@ -1,0 +1,362 @@
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+from processes import ROOT, run_python
+
+from autoencoder import Autoencoder
+from autoencoding.engine import checks, training
+from autoencoding.graph import variables
+from autoencoding.graph.scaling import SPREAD
+
+
+def weights_of(model):
+    values = variables.read(model.session)
+    return [
+        values[f"{side}/{kind}"] for side in ("encode", "decode") for kind in ("weights", "biases")
+    ]
+
+
+def trained(data, *args, **options):
+    train = {k: options.pop(k) for k in ("batch_size", "target", "sample_weight") if k in options}
+    model = Autoencoder(*args, **{"seed": 0, "checkpoint": None, **options})
+    model.train(data, verbose=False, **train)
+    return model
+
+
+def assert_same_weights(one, other):
+    for a, b in zip(weights_of(one), weights_of(other), strict=True):
+        assert np.array_equal(a, b)
+
+
+# The graph
+
+
+def test_scopes_and_attributes_are_the_chapters():
+    with Autoencoder(4, 2) as ae:
+        names = set(variables.read(ae.session))
+        assert {"encode/weights", "encode/biases", "decode/weights", "decode/biases"} <= names
+        assert ae.encoded.op.name.startswith("encode/")
+        assert ae.decoded.op.name.startswith("decode/")
+        assert ae.x.shape.as_list() == [None, 4]
+        assert ae.encoded.shape.as_list() == [None, 2]
+        assert ae.decoded.shape.as_list() == [None, 4]
+        assert ae.loss.shape.as_list() == []
+        assert isinstance(ae.saver, tf1.train.Saver)
+        assert isinstance(ae.optimizer, tf1.train.RMSPropOptimizer)
+        assert ae.graph.finalized
+
+
+def test_nothing_is_added_to_the_default_graph():
+    with tf.Graph().as_default() as graph:
+        Autoencoder(4, 2).close()
+        assert graph.get_operations() == []
+
+
+def test_gpu_memory_grows_unless_a_config_is_given(monkeypatch):
+    given = []
+    session = tf1.Session
+
+    def recorded(graph, config):
+        given.append(config)
+        return session(graph=graph, config=config)
+
+    monkeypatch.setattr(tf1, "Session", recorded)
+    config = tf1.ConfigProto(intra_op_parallelism_threads=1)
+    Autoencoder(4, 2).close()
+    Autoencoder(4, 2, config=config).close()
+    assert given[0].gpu_options.allow_growth
+    assert given[1] is config
+
+
+@pytest.mark.parametrize("scaling", ["global", "feature", None])
+@pytest.mark.parametrize(("activation", "function"), [("tanh", np.tanh), ("linear", np.asarray)])
+def test_the_forward_pass_is_that_of_numpy(iris, scaling, activation, function):
+    ae = trained(iris, 4, 2, epoch=2, scaling=scaling, activation=activation)
+    w1, b1, w2, b2 = weights_of(ae)
+    mean = iris.mean(axis=0) if scaling else 0
+    spread = {
+        "global": iris.var(axis=0).mean() ** 0.5,
+        "feature": iris.std(axis=0),
+        None: 1 / SPREAD,
+    }
+    scale = SPREAD * spread[scaling]
+    code = function((iris - mean) / scale @ w1 + b1)  # [150, 2]
+    rebuilt = (code @ w2 + b2) * scale + mean  # [150, 4]
+    assert ae.encode(iris) == pytest.approx(code, abs=1e-5)
+    assert ae.decode(code) == pytest.approx(rebuilt, abs=1e-4)
+    assert ae.reconstruct(iris) == pytest.approx(rebuilt, abs=1e-4)
+    unit = SPREAD if scaling == "feature" else scale
+    loss = unit * np.sqrt(np.mean(np.square((iris - rebuilt) / scale)))
+    assert ae.session.run(ae.loss, {ae.x: iris}) == pytest.approx(loss, rel=1e-4)
+    if scaling != "feature":
+        assert loss == pytest.approx(np.sqrt(np.mean(np.square(iris - rebuilt))))
+
+
+def test_a_step_by_hand_is_rmsprops_of_numpy():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(5, 3)).astype(np.float32)
+    with Autoencoder(3, 2, scaling=None, seed=1, checkpoint=None) as ae:
+        w1, b1, w2, b2 = (w.astype(np.float64) for w in weights_of(ae))
+        code = np.tanh(x @ w1 + b1)  # [5, 2]
+        error = code @ w2 + b2 - x  # [5, 3]
+        d_out = error / (np.sqrt(np.mean(error**2)) * error.size)  # [5, 3]
+        d_code = d_out @ w2.T * (1 - code**2)  # [5, 2]
+        gradients = x.T @ d_code, d_code.sum(0), code.T @ d_out, d_out.sum(0)
+        ae.session.run(ae.train_op, {ae.x: x})
+        for before, gradient, after in zip(
+            (w1, b1, w2, b2), gradients, weights_of(ae), strict=True
+        ):
+            rms = 0.9 + 0.1 * gradient**2
+            assert after == pytest.approx(
+                before - 0.001 * gradient / np.sqrt(rms + 1e-10), abs=1e-7
+            )
+
+
+def test_steps_by_hand_lower_the_loss_before_and_after_training(iris):
+    with Autoencoder(4, 1, epoch=1, learning_rate=0.01, seed=0, checkpoint=None) as ae:
+        for _ in range(2):
+            losses = [ae.session.run([ae.loss, ae.train_op], {ae.x: iris})[0] for _ in range(100)]
+            assert losses[-1] < losses[0]
+            ae.train(iris, verbose=False)
+
+
+# Training
+
+
+def test_training_lowers_the_loss_and_returns_equally_long_lists(iris):
+    with Autoencoder(4, 1, epoch=30, seed=0, checkpoint=None) as ae:
+        history = ae.train(iris, verbose=False)
+    assert {name: len(values) for name, values in history.items()} == dict.fromkeys(
+        ("epoch", "loss", "learning_rate"), 30
+    )
+    assert history["epoch"] == list(range(30))
+    assert history["loss"][-1] < 0.8 * history["loss"][0]
+
+
+@pytest.mark.parametrize("seed", range(3))
+def test_defaults_come_within_two_percent_of_the_pca_bound(iris, seed):
+    rmse = np.sqrt(
+        np.mean((iris - trained(iris, 4, 1, batch_size=1, seed=seed).reconstruct(iris)) ** 2)
+    )
+    assert 0.29258 <= rmse <= 1.02 * 0.29258
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 64, 150, 1000])
+def test_the_loss_of_an_epoch_is_over_all_its_entries(iris, batch_size):
+    # A rate too small to move the weights: each epoch sees the model as it is at the end.
+    with Autoencoder(4, 2, 2, 1e-12, seed=0, checkpoint=None) as ae:
+        history = ae.train(iris, batch_size, verbose=False)
+        rmse = np.sqrt(np.mean((iris - ae.reconstruct(iris)) ** 2))
+    assert history["loss"] == pytest.approx([rmse, rmse], rel=1e-5)
+
+
+def test_the_compiled_loop_takes_the_steps_that_train_op_takes(iris, monkeypatch):
+    order = np.random.default_rng(0)
+    with Autoencoder(4, 2, 3, schedule="constant", seed=0, checkpoint=None) as ae:
+        ae.train(iris, 40, verbose=False)
+        compiled = weights_of(ae)
+        ae.session.run([v.initializer for v in ae.graph.get_collection("trainable_variables")])
+        slots = [v for v in ae.graph.get_collection("variables") if "RMSProp" in v.op.name]
+        ae.session.run([slot.initializer for slot in slots])
+        for _ in range(3):
+            rows = order.permutation(150)
+            for start in range(0, 150, 40):
+                ae.session.run(ae.train_op, {ae.x: iris[rows[start : start + 40]]})
+        for one, other in zip(compiled, weights_of(ae), strict=True):
+            assert one == pytest.approx(other, abs=1e-5)
+
+
+def test_epochs_are_printed_as_in_the_chapter(iris, capsys):
+    with Autoencoder(4, 1, epoch=25, seed=0, checkpoint=None) as ae:
+        losses = ae.train(iris)["loss"]
+        expected = "".join(f"epoch {i}: loss = {losses[i]}\n" for i in (0, 10, 20))
+        assert capsys.readouterr().out == expected
+        ae.train(iris, every=12)
+        expected = "".join(f"epoch {i}: loss = {losses[i]}\n" for i in (0, 12, 24))
+        assert capsys.readouterr().out == expected
+        ae.train(iris, verbose=False)
+        shown = capsys.readouterr()
+        assert shown.out == shown.err == ""
+        ae.train(iris, verbose=False, progress_bar=True)
+        assert "375/375" in capsys.readouterr().err
+
+
+def test_how_often_is_reported_does_not_change_the_weights(iris):
+    with Autoencoder(4, 1, epoch=7, seed=0, checkpoint=None) as ae:
+        ae.train(iris, every=1, verbose=False)
+        every_epoch = weights_of(ae)
+        ae.train(iris, every=100, verbose=False)
+        assert all(map(np.array_equal, every_epoch, weights_of(ae)))
+
+
+def test_the_listings_behaviour_is_reachable(iris):
+    with Autoencoder(
+        100, 50, 3, scaling=None, initial="normal", schedule="constant", seed=0, checkpoint=None
+    ) as ae:
+        w1, b1, w2, b2 = weights_of(ae)
+        assert np.std(w1) == pytest.approx(1, abs=0.05)
+        assert np.std(w2) == pytest.approx(1, abs=0.05)
+        assert not b1.any()
+        assert not b2.any()
+        history = ae.train(np.random.default_rng(0).normal(size=(20, 100)), verbose=False)
+        assert history["learning_rate"] == [0.001] * 3
+
+
+def test_a_target_of_another_width_is_learned():
+    rng = np.random.default_rng(0)
+    x = rng.normal(size=(200, 6))
+    target = 50 + 9 * x[:, :2] @ rng.normal(size=(2, 3))  # [200, 3], of rank 2
+    ae = trained(x, 6, 2, epoch=200, learning_rate=0.01, target_dim=3, target=target)
+    left = np.mean((ae.reconstruct(x) - target) ** 2)
+    assert left < 0.01 * target.var(axis=0).mean()
+    errors = ae.squared_errors(x, target)
+    assert errors["model"].mean() == pytest.approx(left, rel=1e-3)
+    assert errors["pca"].mean() == pytest.approx(0, abs=1e-6)
+
+
+def test_rows_of_weight_zero_are_as_if_absent_from_what_is_fitted(iris):
+    outliers = np.full((50, 4), 1e4)
+    data, weight = np.concatenate([iris, outliers]), np.repeat([1.0, 0.0], [150, 50])
+    order = np.random.default_rng(0).permutation(200)
+    ae = trained(data[order], 4, 1, epoch=100, learning_rate=0.01, sample_weight=weight[order])
+    fitted = variables.read(ae.session)
+    assert fitted["scaling/mean"] == pytest.approx(iris.mean(axis=0), rel=1e-5)
+    rmse = np.sqrt(np.mean((iris - ae.reconstruct(iris)) ** 2))
+    assert rmse < 1.05 * 0.29258
+
+
+def test_weights_in_one_ratio_train_the_same(iris):
+    weight = np.random.default_rng(0).uniform(0.5, 2, 150)
+    one = trained(iris, 4, 1, epoch=3, sample_weight=weight)
+    other = trained(iris, 4, 1, epoch=3, sample_weight=1024 * weight)
+    assert_same_weights(one, other)
+
+
+# Randomness
+
+
+def test_one_seed_gives_the_same_weights_whatever_was_built_between(iris):
+    one = trained(iris, 4, 2, epoch=3, seed=5)
+    trained(iris, 4, 3, epoch=1, seed=None)
+    tf1.set_random_seed(1)
+    assert_same_weights(one, trained(iris, 4, 2, epoch=3, seed=5))
+    one.train(iris, verbose=False)
+    assert_same_weights(one, trained(iris, 4, 2, epoch=3, seed=5))
+
+
+def test_without_a_seed_runs_differ_and_numpys_global_state_stays(iris):
+    before = np.random.get_state()[1].copy()
+    one, other = (trained(iris, 4, 2, epoch=1, seed=None) for _ in range(2))
+    assert not np.array_equal(weights_of(one)[0], weights_of(other)[0])
+    assert one.seed != other.seed
+    assert np.array_equal(np.random.get_state()[1], before)
+    assert_same_weights(one, trained(iris, 4, 2, epoch=1, seed=one.seed))
+
+
+# Inference
+
+
+def test_inference_in_slices_equals_inference_at_once(iris, monkeypatch):
+    ae = trained(iris, 4, 2, epoch=1)
+    whole = ae.encode(iris), ae.reconstruct(iris), ae.decode(ae.encode(iris))
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 4 * 6 * 7)
+    sliced = ae.encode(iris), ae.reconstruct(iris), ae.decode(ae.encode(iris))
+    for one, other in zip(whole, sliced, strict=True):
+        assert one.dtype == np.float32
+        assert one == pytest.approx(other, abs=1e-6)
+    assert [a.shape for a in whole] == [(150, 2), (150, 4), (150, 4)]
+
+
+def test_test_prints_and_returns_as_in_the_chapter(iris, capsys):
+    ae = trained(iris, 4, 1, epoch=1)
+    rebuilt = ae.test([[8, 4, 6, 2]])
+    hidden = ae.encode([[8, 4, 6, 2]])
+    assert capsys.readouterr().out == (
+        f"input [[8, 4, 6, 2]]\ncompressed {hidden}\nreconstructed {rebuilt}\n"
+    )
+    assert np.array_equal(rebuilt, ae.reconstruct([[8, 4, 6, 2]]))
+
+
+# Life and checkpoints
+
+
+def test_a_new_process_reconstructs_the_same_bits(iris, tmp_path):
+    with Autoencoder(4, 2, epoch=3, seed=0) as ae:
+        ae.train(iris, verbose=False)
+        rebuilt = ae.reconstruct(iris)
+    np.save("iris.npy", iris)
+    run_python(
+        """
+        import numpy as np
+        from autoencoder import Autoencoder
+        iris = np.load("iris.npy")
+        np.save("tested.npy", Autoencoder(4, 2).test(iris))
+        np.save("loaded.npy", Autoencoder.load("model.ckpt").reconstruct(iris))
+        """,
+        tmp_path,
+    )
+    assert np.array_equal(np.load("tested.npy"), rebuilt)
+    assert np.array_equal(np.load("loaded.npy"), rebuilt)
+
+
+def test_load_rebuilds_every_parameter_and_leaves_the_folder_alone(iris, tmp_path):
+    options = {"activation": "elu", "scaling": "feature", "schedule": "constant", "seed": 3}
+    ae = trained(iris, 4, 2, 5, 0.01, **options, target_dim=2, target=iris[:, :2])
+    ae.save("kept")
+    before = sorted(path.name for path in (tmp_path / "kept").iterdir())
+    with Autoencoder.load("kept") as loaded:
+        assert loaded.parameters == ae.parameters
+        assert np.array_equal(loaded.reconstruct(iris), ae.reconstruct(iris))
+        loaded.train(iris, target=iris[:, :2], verbose=False)
+    assert sorted(path.name for path in (tmp_path / "kept").iterdir()) == before
+
+
+@pytest.mark.parametrize("batch_size", [1, 10, 64])
+def test_an_interrupted_run_resumes_to_the_same_bits(iris, monkeypatch, batch_size):
+    uninterrupted = trained(iris, 4, 2, epoch=20, batch_size=batch_size)
+    train = training.Trainer._train
+
+    def interrupted(trainer, until):
+        if until > 11:
+            train(trainer, until - 3)
+            raise KeyboardInterrupt
+        return train(trainer, until)
+
+    ae = Autoencoder(4, 2, epoch=20, seed=0)
+    with monkeypatch.context() as patch:
+        patch.setattr(training.Trainer, "_train", interrupted)
+        with pytest.raises(KeyboardInterrupt):
+            ae.train(iris, batch_size, verbose=False)
+    for model in (Autoencoder(4, 2, epoch=20, seed=99), ae):
+        history = model.train(iris, batch_size, resume=True, verbose=False)
+        assert_same_weights(model, uninterrupted)
+        assert history["epoch"] == list(range(20))
+
+
+def test_resume_refuses_other_data_and_a_model_that_never_trained(iris):
+    ae = trained(iris, 4, 2, epoch=2)
+    for data, batch_size in ((iris[:149], 10), (iris, 20)):
+        with pytest.raises(ValueError, match="150 rows and 10; got"):
+            ae.train(data, batch_size, resume=True)
+    with pytest.raises(RuntimeError, match="not trained"):
+        Autoencoder(4, 2, checkpoint=None).train(iris, resume=True)
+    with pytest.raises(FileNotFoundError, match="no checkpoint in nowhere"):
+        Autoencoder(4, 2, checkpoint="nowhere").train(iris, resume=True)
+
+
+def test_more_epochs_go_on_from_where_training_ended(iris):
+    ae = trained(iris, 4, 2, epoch=3)
+    ae.epoch = 5
+    history = ae.train(iris, resume=True, verbose=False)
+    assert history["epoch"] == list(range(5))
+
+
+def test_importing_the_package_changes_nothing_for_the_callers_code():
+    code = """
+        import tensorflow as tf
+        from autoencoder import Autoencoder
+        assert tf.executing_eagerly() and tf.config.list_physical_devices("CPU")
+        assert float(tf.constant(1.0) + 1) == 2
+    """
+    run_python(code, ROOT)

@@ -1,0 +1,250 @@
+import numpy as np
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from autoencoding.engine import checks
+
+GOOD = np.arange(12.0).reshape(4, 3)
+
+
+class Frame:
+    """Stands for a DataFrame: no array, but it becomes one."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+
+# Numbers and choices
+
+
+@pytest.mark.parametrize("value", [1, 7, np.int32(7), np.uint8(7), np.array(7)])
+def test_whole_numbers_of_any_kind_become_int(value):
+    number = checks.integer("n", value)
+    assert type(number) is int
+    assert number == value
+
+
+@pytest.mark.parametrize("value", [True, np.True_, 2.0, np.float64(2), "2", None, [2], 1j])
+def test_anything_but_a_whole_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match="batch_size must be a whole number, got"):
+        checks.integer("batch_size", value)
+
+
+@pytest.mark.parametrize(("value", "minimum"), [(0, 1), (-1, 1), (-1, 0), (4, 5)])
+def test_a_whole_number_below_the_minimum_is_refused(value, minimum):
+    with pytest.raises(ValueError, match=f"epoch must be at least {minimum}, got {value}"):
+        checks.integer("epoch", value, minimum)
+    assert checks.integer("epoch", minimum, minimum) == minimum
+
+
+@pytest.mark.parametrize("value", [1, 0.001, np.float32(0.5), np.int64(2)])
+def test_positive_numbers_become_float(value):
+    number = checks.positive("rate", value)
+    assert type(number) is float
+    assert number == value
+
+
+@pytest.mark.parametrize("value", [0, -0.1, float("nan"), float("inf"), -np.inf])
+def test_a_number_that_is_not_finite_and_above_0_is_refused(value):
+    with pytest.raises(ValueError, match="rate must be finite and above 0, got"):
+        checks.positive("rate", value)
+
+
+# TensorFlow computes in float32, where both of these would be infinite or 0.
+# Fails: `positive` looks at the float64 value only.
+@pytest.mark.parametrize("value", [1e39, 1e-60])
+def test_a_number_that_float32_cannot_hold_is_refused(value):
+    with pytest.raises(ValueError, match="rate must be"):
+        checks.positive("rate", value)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [1.0], 1j])
+def test_anything_but_a_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match="rate must be a number, got"):
+        checks.positive("rate", value)
+
+
+def test_a_choice_is_one_of_those_allowed():
+    assert checks.choice("scaling", "global", ("global", None)) == "global"
+    assert checks.choice("scaling", None, ("global", None)) is None
+
+
+@pytest.mark.parametrize("value", ["Global", "", None, 1, ["global"], np.array(["global"])])
+def test_another_choice_is_refused_with_those_allowed(value):
+    with pytest.raises(ValueError, match="scaling must be one of 'global', 'feature', got"):
+        checks.choice("scaling", value, ("global", "feature"))
+
+
+# Rows that pass
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
+def test_an_array_of_any_real_dtype_passes_without_a_copy(dtype):
+    array = GOOD.astype(dtype)
+    rows = checks.rows("data", array, 3)
+    assert rows.dtype == dtype
+    assert np.shares_memory(rows, array)
+    assert np.array_equal(rows, GOOD.astype(dtype))
+
+
+def read_only_memmap(tmp_path):
+    GOOD.tofile(tmp_path / "rows")
+    return np.memmap(tmp_path / "rows", float, mode="r", shape=GOOD.shape)
+
+
+@pytest.mark.parametrize(
+    ("make", "copied"),
+    [
+        (read_only_memmap, False),
+        (lambda _: np.asfortranarray(GOOD), False),
+        (lambda _: GOOD.repeat(2, axis=1)[:, ::2], False),
+        (lambda _: np.asmatrix(GOOD), False),
+        (lambda _: GOOD.tolist(), True),
+        (lambda _: [tuple(row) for row in GOOD], True),
+        (lambda _: Frame(GOOD), True),
+        (lambda _: GOOD.astype(object), True),
+    ],
+    ids=["memmap", "Fortran", "strided", "matrix", "list", "tuples", "frame", "object"],
+)
+@pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
+def test_rows_held_by_something_else_are_the_same_rows(make, copied, tmp_path):
+    value = make(tmp_path)
+    rows = checks.rows("data", value, 3)
+    assert not isinstance(rows, np.matrix)  # whose products and sums would mean something else
+    assert rows.dtype == float
+    assert np.array_equal(rows, GOOD)
+    if not copied:
+        assert np.shares_memory(rows, value)
+
+
+def test_what_was_given_is_left_as_it_is():
+    value = [[1, True, 2.5], [np.float32(3), 4, 5]]
+    array = np.array(value, object)
+    before = array.copy()
+    assert checks.rows("data", array, 3).tolist() == [[1, 1, 2.5], [3, 4, 5]]
+    assert array.dtype == object
+    assert np.array_equal(array, before)
+
+
+def test_the_largest_number_of_float32_passes():
+    largest = float(np.finfo(np.float32).max)
+    assert checks.rows("data", [[largest, -largest, 1e30]], 3)[0, 0] == largest
+
+
+# Rows that do not
+
+
+@pytest.mark.parametrize(
+    ("bad", "dtype"),
+    [
+        (np.nan, np.float64),
+        (np.nan, np.float32),
+        (np.nan, np.float16),
+        (np.inf, np.float32),
+        (-np.inf, np.float64),
+        (1e39, np.float64),  # finite, but not as float32
+        (-1e39, object),
+        (np.nan, object),
+    ],
+)
+@pytest.mark.parametrize("chunk", [1 << 24, 24])  # in one go, and two rows at a time
+def test_a_number_that_is_not_finite_is_named_with_its_place(bad, dtype, chunk, monkeypatch):
+    monkeypatch.setattr(checks, "CHUNK_BYTES", chunk)
+    array = GOOD.astype(dtype)
+    array[3, 1] = bad
+    message = rf"data must be finite as float32, got {bad} in row 3, column 1".replace("+", r"\+")
+    with pytest.raises(ValueError, match=message):
+        checks.rows("data", array, 3)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (np.empty((0, 3)), r"at least one row, got shape \(0, 3\)"),
+        (np.empty((4, 0)), "3 columns, got 0"),
+        (np.zeros((4, 5)), "3 columns, got 5"),
+        (np.zeros(3), r"2 dimensions, got shape \(3,\); one row is reshape\(1, -1\)"),
+        (np.zeros((2, 3, 3)), r"2 dimensions, got shape \(2, 3, 3\)$"),
+        (np.float64(1), r"2 dimensions, got shape \(\)$"),
+        (None, "numbers"),
+        ([], "2 dimensions"),
+        ([[1, 2, 3], [1, 2]], "array of numbers"),
+        ([[1, 2, "a"]], "real numbers"),
+        ([["1", "2", "3"]], "real numbers"),
+        ([[b"1", b"2", b"3"]], "real numbers"),
+        (np.array([[1, 2, "3"]], object), "it holds '3'"),
+        (np.array([[1, 2, b"3"]], object), "it holds b'3'"),
+        ([[1, 2, None]], "it holds None"),
+        (np.array([[1, 2, 3j]], object), "array of numbers"),
+        (np.array([[1, 2, [3]]], object), "array of numbers"),
+        (GOOD + 1j, "real numbers, got dtype complex128"),
+        (GOOD.astype("datetime64[s]"), "real numbers, got dtype datetime64"),
+        (Frame([["a", "b", "c"]]), "real numbers"),
+    ],
+)
+def test_bad_rows_are_refused_with_what_came(value, message):
+    with pytest.raises(ValueError, match=f"^data must .*{message}"):
+        checks.rows("data", value, 3)
+
+
+@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+def test_a_sparse_matrix_is_a_type_error_that_says_what_to_do(kind):
+    with pytest.raises(TypeError, match=r"data must be dense.*toarray\(\)"):
+        checks.rows("data", kind(np.eye(3)), 3)
+
+
+# Weights
+
+
+@pytest.mark.parametrize("value", [[0, 1, 2], (0.0, 0.5, 3), np.array([0, 1, 1], bool)])
+def test_weights_become_float32(value):
+    column = checks.weights("sample_weight", value, 3)
+    assert column.dtype == np.float32
+    assert column.tolist() == list(value)
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        ([1, 2], r"shape \(3,\), got \(2,\)"),
+        ([[1, 2, 3]], r"shape \(3,\), got \(1, 3\)"),
+        (1.0, r"shape \(3,\), got \(\)"),
+        ([1, -1, 1], "0 or more"),
+        ([0, 0, 0], "not 0 for every row"),
+        ([1, np.nan, 1], "finite as float32, got nan in row 1"),
+        ([1, 1, np.inf], "finite as float32, got inf in row 2"),
+        ([1, 1, 1e39], r"finite as float32, got 1e\+39 in row 2"),
+        (["1", "1", "1"], "real numbers"),
+        ([1, None, 1], "it holds None"),
+    ],
+)
+def test_bad_weights_are_refused(value, message):
+    with pytest.raises(ValueError, match=f"^sample_weight must .*{message}"):
+        checks.weights("sample_weight", value, 3)
+
+
+# Their mean is what each is divided by.
+# Fails: the weights are compared with 0 before they become float32, not after.
+def test_weights_that_are_all_0_as_float32_are_refused():
+    with pytest.raises(ValueError, match="not 0 for every row"):
+        checks.weights("sample_weight", [1e-60, 1e-60], 2)
+
+
+# Slices
+
+
+@settings(deadline=None, derandomize=True)
+@given(n_rows=st.integers(0, 200), width=st.integers(1, 50), chunk=st.integers(1, 2000))
+def test_slices_cover_all_rows_once_and_are_bounded(n_rows, width, chunk):
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(checks, "CHUNK_BYTES", chunk)
+        parts = [range(n_rows)[part] for part in checks.slices(n_rows, width)]
+    assert [row for part in parts for row in part] == list(range(n_rows))
+    assert all(len(part) == 1 or 4 * width * len(part) <= chunk for part in parts)
+    # and no more of them than the bound asks for
+    assert all(4 * width * (len(part) + 1) > chunk for part in parts[:-1])

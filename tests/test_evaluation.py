@@ -1,0 +1,88 @@
+import numpy as np
+import pytest
+from sklearn.decomposition import PCA
+
+from autoencoder import Autoencoder
+from autoencoding.tools.evaluation import Evaluation, evaluate
+
+
+def rmse(error):
+    return np.sqrt(np.mean(np.square(error)))
+
+
+@pytest.fixture(scope="module")
+def model(iris):
+    with Autoencoder(4, 2, 100, 0.01, seed=0, checkpoint=None) as ae:
+        ae.train(iris[:100], verbose=False)
+        yield ae
+
+
+@pytest.mark.parametrize("rows", [slice(None, 100), slice(100, None)], ids=["train", "held out"])
+def test_evaluation_is_that_of_scikit_learn(model, iris, rows):
+    pca, data = PCA(2).fit(iris[:100]), iris[rows]
+    found = evaluate(model, data)
+    assert found.rmse == pytest.approx(rmse(data - model.reconstruct(data)), rel=1e-5)
+    assert found.pca_rmse == pytest.approx(rmse(data - pca.inverse_transform(pca.transform(data))))
+    assert found.mean_rmse == pytest.approx(rmse(data - iris[:100].mean(axis=0)), rel=1e-5)
+    assert found.ratio == found.rmse / found.pca_rmse
+    spread = np.mean((data - iris[:100].mean(axis=0)) ** 2)
+    assert found.variance_share == pytest.approx(1 - found.rmse**2 / spread, rel=1e-5)
+
+
+def test_on_training_data_no_affine_decoder_beats_pca(model, iris):
+    assert 1 <= evaluate(model, iris[:100]).ratio <= 1.05
+
+
+def test_feature_scaling_is_measured_in_standard_deviations(iris):
+    with Autoencoder(4, 2, 5, scaling="feature", seed=0, checkpoint=None) as ae:
+        ae.train(iris, verbose=False)
+        standard, mean = iris.std(axis=0), iris.mean(axis=0)
+        with pytest.warns(UserWarning, match="PCA of the same width is better"):
+            found = evaluate(ae, iris)
+        assert found.mean_rmse == pytest.approx(1, rel=1e-5)
+        assert found.rmse == pytest.approx(rmse((iris - ae.reconstruct(iris)) / standard), rel=1e-4)
+        pca = PCA(2).fit((iris - mean) / standard)
+        left = np.sqrt(1 - pca.explained_variance_ratio_.sum())
+        assert found.pca_rmse == pytest.approx(left, rel=1e-5)
+
+
+def test_without_scaling_the_ruler_is_the_same(iris):
+    with Autoencoder(4, 2, 0, scaling=None, seed=0, checkpoint=None) as ae:
+        ae.train(iris, verbose=False)
+        pca = PCA(2).fit(iris)
+        with pytest.warns(UserWarning, match="above 1.10"):
+            found = evaluate(ae, iris)
+        left = rmse(iris - pca.inverse_transform(pca.transform(iris)))
+        assert found.pca_rmse == pytest.approx(left, rel=1e-4)
+
+
+def test_a_loaded_model_carries_its_ruler(model, iris):
+    model.save("saved")
+    with Autoencoder.load("saved") as loaded:
+        assert evaluate(loaded, iris) == evaluate(model, iris)
+
+
+def test_a_good_model_draws_no_warning_and_a_deeper_one_is_held_to_more(model, iris, monkeypatch):
+    evaluate(model, iris[:100])
+    monkeypatch.setattr(Autoencoder, "affine_decoder", False)
+    with pytest.warns(UserWarning, match="above 1.00"):
+        evaluate(model, iris[:100])
+
+
+def test_the_table():
+    lines = str(Evaluation(rmse=2.0, mean_rmse=4.0, pca_rmse=1.0, components=3)).splitlines()
+    assert [line.split() for line in lines] == [
+        ["RMSE", "of", "PCA", "variance", "kept"],
+        ["Autoencoder", "2", "2.000", "75.00%"],
+        ["PCA,", "3", "components", "1", "1.000", "93.75%"],
+        ["mean", "row", "4", "4.000", "0.00%"],
+    ]
+    assert len({len(line) for line in lines}) == 1
+
+
+@pytest.mark.parametrize(("rmse", "ratio"), [(0.0, np.nan), (1.0, np.inf)])
+def test_a_perfect_pca_divides_nothing_by_zero(rmse, ratio):
+    found = Evaluation(rmse=rmse, mean_rmse=0.0, pca_rmse=0.0, components=1)
+    assert found.ratio == pytest.approx(ratio, nan_ok=True)
+    assert np.isnan(found.variance_share)
+    assert "nan%" in str(found)

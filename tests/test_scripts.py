@@ -1,0 +1,90 @@
+import re
+
+import pytest
+from cifar_files import NAMES, write_archive, write_folder
+from processes import ROOT, run_python, run_script
+
+PNG = b"\x89PNG\r\n"
+
+
+def figures_of(output):
+    """RMSE and its ratio to PCA's, of each table printed."""
+    found = re.findall(r"^Autoencoder +(\S+) +(\S+) ", output, re.MULTILINE)
+    return [(float(rmse), float(ratio)) for rmse, ratio in found]
+
+
+def test_main_trains_on_iris_tests_one_flower_and_comes_near_pca(tmp_path):
+    ran = run_script("main.py", "--seed", "0", folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    printed = re.findall(r"^epoch (\d+): loss = ", ran.stdout, re.MULTILINE)
+    assert printed == [str(epoch) for epoch in range(0, 250, 10)]
+    tested = re.search(
+        r"input \[\[8, 4, 6, 2\]\]\ncompressed \[\[\S+\]\]\nreconstructed \[\[(.*)\]\]", ran.stdout
+    )
+    assert [float(x) for x in tested[1].split()] == pytest.approx([6.8, 2.8, 6.2, 2.2], abs=0.1)
+    ((rmse, ratio),) = figures_of(ran.stdout)
+    assert 0.29258 <= rmse <= 1.02 * 0.29258
+    assert 1 <= ratio <= 1.02
+    assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+
+
+def test_main_takes_its_options(tmp_path):
+    options = "--epochs 3 --batch-size 15 --hidden 2 --learning-rate 0.02 --seed 1 --checkpoint a/b"
+    ran = run_script("main.py", *options.split(), folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert ran.stdout.count("epoch ") == 1
+    assert "PCA, 2 components" in ran.stdout
+    assert any((tmp_path / "a" / "b").glob("model-*.json"))
+
+
+@pytest.mark.parametrize("form", ["folder", "archive", "default"])
+def test_main_imgs_trains_on_one_class_and_draws(tmp_path, form):
+    folder, _ = write_folder(tmp_path, 200)
+    data = {
+        "folder": ["--data", folder],
+        "archive": ["--data", write_archive(folder, tmp_path / "c.tar.gz")],
+        "default": [],
+    }[form]
+    options = f"--epochs 2 --hidden 3 --label {NAMES[1]} --seed 0 --figure drawn.png"
+    ran = run_script("main_imgs.py", *data, *options.split(), folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert re.match(r"shape of the training data \(\d+, 1024\)\n", ran.stdout)
+    assert len(figures_of(ran.stdout)) == 2
+    assert "steps" in ran.stderr
+    assert (tmp_path / "drawn.png").read_bytes().startswith(PNG)
+    assert any((tmp_path / "images.ckpt").glob("model-*.json"))
+
+
+def test_main_imgs_learns_on_the_sample_without_any_data(tmp_path):
+    options = "--sample --epochs 12 --hidden 20 --seed 0"
+    ran = run_script("main_imgs.py", *options.split(), folder=tmp_path)
+    assert ran.returncode == 0, ran.stderr
+    assert "shape of the training data (1550, 1024)" in ran.stdout
+    assert all(ratio < 1.2 for _, ratio in figures_of(ran.stdout))
+    assert (tmp_path / "images.png").read_bytes().startswith(PNG)
+
+
+def test_main_imgs_names_the_classes_when_there_is_no_such(tmp_path):
+    write_folder(tmp_path)
+    ran = run_script("main_imgs.py", "--label", "unicorn", folder=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr.startswith("label must be one of airplane, automobile")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+@pytest.mark.parametrize("script", ["main.py", "main_imgs.py"])
+@pytest.mark.parametrize("options", [["--help"], ["--epochs", "0"], ["--learning-rate", "nan"]])
+def test_help_and_wrong_arguments_do_not_wait_for_tensorflow(tmp_path, script, options):
+    code = f"""
+        import runpy, sys
+        sys.argv = [{script!r}, *{options!r}]
+        try:
+            runpy.run_path({str(ROOT / script)!r}, run_name="__main__")
+        except SystemExit as stop:
+            print("exit", stop.code, "tensorflow" in sys.modules)
+    """
+    output = run_python(code, tmp_path)
+    assert output.splitlines()[-1] == f"exit {0 if options == ['--help'] else 2} False"
+    if options == ["--help"]:
+        for option in ("epochs", "batch-size", "hidden", "learning-rate", "seed", "checkpoint"):
+            assert f"--{option}" in output
