@@ -29,6 +29,7 @@ from autoencoding.graph.networks import ACTIVATIONS, Dense
 from autoencoding.graph.ruler import Ruler
 from autoencoding.graph.scaling import SCALINGS, Scaling
 
+# The parameters that a checkpoint must share with a model that is to hold it, and the rest.
 ARCHITECTURE = ("input_dim", "hidden_dim", "target_dim", "activation", "scaling")
 PLAN = ("epoch", "learning_rate", "initial", "schedule", "seed")
 
@@ -153,8 +154,8 @@ class Autoencoder:
         else:
             self.target = tf1.placeholder(tf.float32, shape, name="target")
         scaled = self._target_scaling.scale(self.target)  # [n, target_dim]
-        self._mean_error = tf.reduce_mean(self._error.rows(scaled, self._output))  # []
-        objective = self._error.reduce(self._mean_error)  # []
+        mean_error = tf.reduce_mean(self._error.rows(scaled, self._output))  # []
+        objective = self._error.reduce(mean_error)  # []
         self._unit = self._target_scaling.unit()  # []
         self.loss = tf.multiply(objective, self._unit, name="loss")  # [], raw units
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [epochs]

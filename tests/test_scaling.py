@@ -158,3 +158,12 @@ def test_data_too_large_for_its_scale_is_scaled_or_refused(kind):
         return
     assert scaled.std() == pytest.approx(1 / SPREAD, rel=1e-4)
     assert unscaled == pytest.approx(data, rel=1e-5)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_data_too_small_for_float32_to_divide_by_stays_finite(kind):
+    data = np.random.default_rng(0).uniform(-1e-39, 1e-39, (50, 2))  # processors make it 0
+    scaled, unscaled, unit = run(kind, data)
+    assert np.isfinite(scaled).all()
+    assert unscaled == pytest.approx(data, abs=1e-38)
+    assert unit == (1 if kind is None else SPREAD)

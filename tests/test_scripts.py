@@ -28,6 +28,14 @@ def test_main_trains_on_iris_tests_one_flower_and_comes_near_pca(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
 
 
+@pytest.mark.slow
+@pytest.mark.parametrize("seed", range(20))
+def test_main_comes_near_pca_whatever_the_seed(tmp_path, seed):
+    ran = run_script("main.py", "--seed", seed, folder=tmp_path)
+    ((rmse, _),) = figures_of(ran.stdout)
+    assert 0.29258 <= rmse <= 1.02 * 0.29258
+
+
 def test_main_takes_its_options(tmp_path):
     options = "--epochs 3 --batch-size 15 --hidden 2 --learning-rate 0.02 --seed 1 --checkpoint a/b"
     ran = run_script("main.py", *options.split(), folder=tmp_path)

@@ -32,7 +32,7 @@ def reconstructions(
     """
     count = len(originals)
     figure = Figure(figsize=(max(6.0, 0.9 * count), 5.2), layout="constrained")
-    above, below = figure.subfigures(2, 1, height_ratios=[1, 1.25])
+    above, below = figure.subfigures(2, 1, squeeze=False, height_ratios=[1, 1.25])[:, 0]
     axes = above.subplots(2, count, squeeze=False)
     shown = {"original": originals, "reconstructed": reconstructed}
     for row, (name, images) in zip(axes, shown.items(), strict=True):
