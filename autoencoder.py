@@ -317,15 +317,16 @@ class Autoencoder:
 
         Returns
         -------
-        dict of arrays of float32, shape [n]
+        dict of arrays of float64, shape [n]
             Mean squared error of each row in the units of the loss, squared: of this 'model', of
             the 'mean' of the training targets, and of their 'pca' of `hidden_dim` components.
         """
         self._require_trained()
         rows = self._checked(data, target, None)
         feed = {self.x: rows.x} | ({} if rows.target is None else {self.target: rows.target})
-        unit = self.session.run(self._unit)
-        return {k: self._infer(v, feed) * unit**2 for k, v in self._row_errors.items()}
+        square = float(self.session.run(self._unit)) ** 2  # may be beyond float32
+        errors = {name: self._infer(rows, feed) for name, rows in self._row_errors.items()}
+        return {name: square * scaled.astype(np.float64) for name, scaled in errors.items()}
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Add a complete save to the folder `path`, from which `load` rebuilds this model."""

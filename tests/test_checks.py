@@ -51,12 +51,11 @@ def test_positive_numbers_become_float(value):
 
 @pytest.mark.parametrize("value", [0, -0.1, float("nan"), float("inf"), -np.inf])
 def test_a_number_that_is_not_finite_and_above_0_is_refused(value):
-    with pytest.raises(ValueError, match="rate must be finite and above 0, got"):
+    with pytest.raises(ValueError, match="rate must be finite and above 0 as float32, got"):
         checks.positive("rate", value)
 
 
 # TensorFlow computes in float32, where both of these would be infinite or 0.
-# Fails: `positive` looks at the float64 value only.
 @pytest.mark.parametrize("value", [1e39, 1e-60])
 def test_a_number_that_float32_cannot_hold_is_refused(value):
     with pytest.raises(ValueError, match="rate must be"):
@@ -229,7 +228,6 @@ def test_bad_weights_are_refused(value, message):
 
 
 # Their mean is what each is divided by.
-# Fails: the weights are compared with 0 before they become float32, not after.
 def test_weights_that_are_all_0_as_float32_are_refused():
     with pytest.raises(ValueError, match="not 0 for every row"):
         checks.weights("sample_weight", [1e-60, 1e-60], 2)

@@ -57,7 +57,10 @@ def test_row_4_huge_but_valid_numbers_train(iris):
         history = ae.train(1e30 * iris, verbose=False)
         assert np.isfinite(history["loss"]).all()
         rebuilt = ae.reconstruct(1e30 * iris) / 1e30  # [150, 4]
-        assert np.sqrt(np.mean((rebuilt - iris) ** 2)) < 0.5
+        rmse = np.sqrt(np.mean((rebuilt - iris) ** 2))
+        assert rmse < 0.5
+        error = np.sqrt(ae.squared_errors(1e30 * iris)["model"].mean())
+        assert error == pytest.approx(1e30 * rmse, rel=1e-4)
 
 
 def test_row_4_a_square_that_overflows_keeps_the_last_good_weights(iris, tmp_path):
@@ -71,6 +74,14 @@ def test_row_4_a_square_that_overflows_keeps_the_last_good_weights(iris, tmp_pat
 
 
 KILLS = "import kills; kills.main(20, seed=5)"
+
+
+def test_row_18_weights_lost_in_the_last_step_are_not_kept(iris):
+    with Autoencoder(4, 1, 1, 3e38, scaling=None, seed=0) as ae:
+        with pytest.raises(FloatingPointError, match="not finite after epoch 0; the model is kept"):
+            ae.train(iris, 150, verbose=False)
+        assert np.isfinite(ae.reconstruct(iris)).all()
+    assert not os.path.exists("model.ckpt")
 
 
 class Table:
@@ -149,6 +160,12 @@ def test_row_20_counts_are_whole_numbers(name, value):
 def test_row_20_widths_are_at_least_one(name):
     with pytest.raises(ValueError, match=f"{name} must be at least 1, got 0"):
         Autoencoder(**{"input_dim": 4, "hidden_dim": 2, name: 0})
+
+
+def test_row_20_a_seed_beyond_int64_is_refused():
+    with pytest.raises(ValueError, match=r"seed must be below 2\*\*63"):
+        Autoencoder(4, 2, seed=2**63)
+    Autoencoder(4, 2, seed=2**63 - 1).close()
 
 
 @pytest.mark.parametrize("value", [0, *NO_COUNTS])

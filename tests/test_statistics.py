@@ -52,16 +52,19 @@ def test_moments_are_numpys_averages(dtype, weighted):
     assert variance == pytest.approx(np.average((rows - expected) ** 2, axis=0, weights=weight))
 
 
-def test_moments_of_a_small_spread_far_from_0():
-    rows = 1e8 + np.random.default_rng(0).normal(size=(500, 2))
-    mean, variance = statistics.moments(rows)
-    assert mean == pytest.approx(rows.mean(axis=0), rel=1e-12)
-    assert variance == pytest.approx(rows.var(axis=0), rel=1e-6)
+@pytest.mark.parametrize("weight", [None, np.ones(500, np.float32)])
+def test_moments_are_summed_in_float64(weight):
+    rows = (3e4 + np.random.default_rng(0).normal(size=(500, 2))).astype(np.float32)
+    mean, variance = statistics.moments(rows, weight)
+    exact = rows.astype(np.float64)
+    assert mean == pytest.approx(exact.mean(axis=0), rel=1e-12)
+    assert variance == pytest.approx(exact.var(axis=0), rel=1e-9)
 
 
-def test_moments_of_huge_float32_do_not_overflow():
+@pytest.mark.parametrize("weight", [None, np.ones(3, np.float32)])
+def test_moments_of_huge_float32_do_not_overflow(weight):
     rows = np.array([[3e38], [3e38], [-3e38]], np.float32)
-    mean, variance = statistics.moments(rows)
+    mean, variance = statistics.moments(rows, weight)
     assert mean == pytest.approx([1e38], rel=1e-6)
     assert variance == pytest.approx([8e76], rel=1e-6)
 

@@ -284,8 +284,6 @@ def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
     assert means @ progress.batch_shares() == pytest.approx(np.average(errors, weights=weight))
 
 
-# Fails: the sum of the weights is more than float32 can hold, so every share is 0 and training
-# does nothing, at a loss of 0, with nothing but NumPy's warning.
 def test_shares_of_weights_near_the_end_of_float32_are_finite():
     weight = np.full(6, 1e38, np.float32)
     _, feed = feeder(np.zeros((6, 1)), 3, weight=weight).feed(

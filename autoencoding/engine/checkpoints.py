@@ -62,7 +62,8 @@ def save(
         "variables": shapes(session.graph),
         "files": {path.name: _sha256(path) for path in sorted(folder.glob(f"{prefix.name}.*"))},
     }
-    unfinished = folder / f".{prefix.name}.json"
+    manifest["sha256"] = _digest(manifest)
+    unfinished = folder / f"{prefix.name}.unfinished"
     unfinished.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     unfinished.replace(folder / f"{prefix.name}.json")
     _remove_old(folder, number)
@@ -144,15 +145,22 @@ def _verified(prefix: Path) -> dict[str, Any]:
     path = prefix.with_name(f"{prefix.name}.json")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        found, files = manifest["format"], manifest["files"].items()
+        found, digest = manifest["format"], manifest.pop("sha256")
     except (ValueError, KeyError, TypeError, AttributeError) as error:
         raise ValueError(f"{path} is no manifest: {error!r}") from None
     if found != FORMAT:
         raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}")
-    for name, digest in files:
+    if _digest(manifest) != digest:
+        raise ValueError(f"{path} is damaged: its SHA-256 is not {digest}")
+    for name, digest in manifest["files"].items():
         if _sha256(path.with_name(Path(name).name)) != digest:
             raise ValueError(f"{path.with_name(name)} is damaged: its SHA-256 is not {digest}")
     return manifest
+
+
+def _digest(manifest: dict[str, Any]) -> str:
+    """SHA-256 of a manifest without its own, in the one form that JSON text of it has."""
+    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
 def _sha256(path: Path) -> str:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import operator
 from collections.abc import Collection
 from typing import Any
@@ -13,7 +12,7 @@ CHUNK_BYTES = 1 << 24  # how much is looked at in one go, so that memory follows
 
 
 def integer(name: str, value: Any, minimum: int = 1) -> int:
-    """Check a whole number of at least `minimum`; TypeError for bool, float and the rest."""
+    """Check a whole number from `minimum` to int64's; TypeError for bool, float and the rest."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -22,17 +21,20 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
         raise TypeError(f"{name} must be a whole number, got {value!r}") from None
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {number}")
+    if number >= 2**63:
+        raise ValueError(f"{name} must be below 2**63, got {number}")
     return number
 
 
 def positive(name: str, value: Any) -> float:
-    """Check a finite number above 0."""
+    """Check a number that is finite and above 0 as float32."""
     if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
         raise TypeError(f"{name} must be a number, got {value!r}")
-    number = float(value)
-    if not (math.isfinite(number) and number > 0):
-        raise ValueError(f"{name} must be finite and above 0, got {value!r}")
-    return number
+    with np.errstate(over="ignore"):
+        rounded = np.float32(value)
+    if not (np.isfinite(rounded) and rounded > 0):
+        raise ValueError(f"{name} must be finite and above 0 as float32, got {value!r}")
+    return float(value)
 
 
 def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
@@ -86,9 +88,10 @@ def weights(name: str, value: Any, n_rows: int) -> np.ndarray:
     if column.shape != (n_rows,):
         raise ValueError(f"{name} must have shape ({n_rows},), got {column.shape}")
     _require_finite(name, column[:, None])
+    column = column.astype(np.float32)  # [n_rows]
     if column.min() < 0 or not column.any():
         raise ValueError(f"{name} must be 0 or more, and not 0 for every row")
-    return column.astype(np.float32)  # [n_rows]
+    return column
 
 
 def slices(n_rows: int, width: int) -> list[slice]:

@@ -79,4 +79,4 @@ class Feeder:
         present = block != PADDING  # [k, batch]
         share = present / present.sum(axis=1, keepdims=True)  # [k, batch]
         weight = self.rows.weight
-        return share if weight is None else share * (weight[block] / weight.mean())
+        return share if weight is None else share * (weight[block] / weight.mean(dtype=np.float64))

@@ -17,6 +17,11 @@ class RMSProp(tf1.train.RMSPropOptimizer):
     weight <- weight - rate g / sqrt(rms + epsilon) (Hinton 2012, lecture 6e).
     """
 
+    def __init__(
+        self, learning_rate: tf.Tensor | float, decay: float = 0.9, epsilon: float = 1e-10
+    ) -> None:
+        super().__init__(learning_rate, decay, epsilon=epsilon)
+
     def _create_slots(self, var_list: list[tf.Variable]) -> None:
         for variable in var_list:
             self._get_or_make_slot(variable, tf.ones(variable.shape), "rms", self._name)

@@ -13,6 +13,8 @@ from autoencoding.engine.feeding import Feeder
 from autoencoding.graph import variables
 from batching import blocks
 
+ADVICE = "the model is kept as it last reported: try a smaller learning_rate, or another scaling"
+
 
 @dataclass
 class Progress:
@@ -130,22 +132,30 @@ class Trainer:
         -----
         Whatever ends training early, variables and progress are left as at the last report.
         """
+        kept = variables.read(self.session)
         epochs = self.progress.epochs
         reports = {epoch + 1 for epoch in range(0, epochs, every)} | {epochs}
         for until in sorted(until for until in reports if until > self.progress.epoch) or [epochs]:
-            self._train_or_undo(until)
+            kept = self._train_or_undo(until, kept)
             yield self.progress.epoch - 1
 
-    def _train_or_undo(self, until: int) -> None:
-        kept, dealer = variables.read(self.session), self.progress.generator.bit_generator
+    def _train_or_undo(self, until: int, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Train up to `until` epochs and return the variables, or go back to those kept."""
+        dealer = self.progress.generator.bit_generator
         dealt = dealer.state
         try:
             mean_errors, rates = self._train(until)  # [epochs], [epochs]
-            self.progress.record(self.losses(mean_errors), rates)
+            losses, reached = self.losses(mean_errors), variables.read(self.session)
+            if not all(np.isfinite(value).all() for value in (losses, *reached.values())):
+                raise FloatingPointError(
+                    f"a loss or weight is not finite after epoch {until - 1}; {ADVICE}"
+                )
         except BaseException:
             variables.write(self.session, kept)
             dealer.state = dealt
             raise
+        self.progress.record(losses, rates)
+        return reached
 
     def _train(self, until: int) -> tuple[np.ndarray, np.ndarray]:
         """Train up to `until` epochs; return the mean error and last rate of each, [epochs]."""
@@ -169,6 +179,5 @@ def _require_finite(errors: np.ndarray, done: int, per_epoch: int) -> None:
     if len(bad):
         epoch, step = divmod(done + int(bad[0]), per_epoch)
         raise FloatingPointError(
-            f"the loss is {errors[bad[0]]} at epoch {epoch}, step {step}; the model is kept as it "
-            "last reported: try a smaller learning_rate, or another scaling"
+            f"the loss is {errors[bad[0]]} at epoch {epoch}, step {step}; {ADVICE}"
         )

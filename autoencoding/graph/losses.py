@@ -29,6 +29,6 @@ class RMSE:
 
         The root's own gradient there is infinite, times an error of 0: NaN in every weight.
         """
-        positive = mean > 0
-        root = tf.sqrt(tf.where(positive, mean, tf.ones_like(mean)))
-        return tf.where(positive, root, tf.zeros_like(mean))  # []
+        perfect = tf.equal(mean, 0)
+        root = tf.sqrt(tf.where(perfect, tf.ones_like(mean), mean))
+        return tf.where(perfect, tf.zeros_like(mean), root)  # []

@@ -59,7 +59,12 @@ class Scaling:
         -------
         dict
             Values of this scaling's variables, by full name. Where the data is constant (to
-            float32 precision) the scale is 1.
+            float32 precision) its standard deviation is taken as 1.
+
+        Raises
+        ------
+        ValueError
+            The data is spread too widely for float32.
         """
         deviation = _deviation(mean, variance)  # [dim]
         if self.kind is None:
@@ -70,6 +75,12 @@ class Scaling:
             pooled = np.sqrt(np.mean(np.square(deviation)))
             unit = SPREAD * (pooled if pooled > 0 else 1.0)
             scale = np.full(self.dim, unit)
+        limit = float(np.finfo(np.float32).max)
+        if np.max(scale) > limit:
+            raise ValueError(
+                f"data must have standard deviations below {limit / SPREAD:.3g} for float32, "
+                f"got {np.max(scale) / SPREAD:.3g}: give it in larger units"
+            )
         constants = {"mean": mean, "scale": scale, "unit": np.asarray(unit)}
         return {f"{self.scope}/{k}": v.astype(np.float32) for k, v in constants.items()}
 
