@@ -9,9 +9,8 @@ from autoencoding.tools import arguments
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the script with these arguments, the command line's by default."""
-    args = arguments.parser(__doc__, hidden=1, batch_size=1, checkpoint="./model.ckpt").parse_args(
-        argv
-    )
+    parser = arguments.parser(__doc__, hidden=1, batch_size=1, checkpoint="./model.ckpt")
+    args = parser.parse_args(argv)
 
     arguments.quiet_tensorflow()
     from sklearn.datasets import load_iris
@@ -20,14 +19,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from autoencoding.tools.evaluation import evaluate
 
     data = load_iris().data  # [150, 4], cm
-    with Autoencoder(
-        data.shape[1],
-        args.hidden,
-        args.epochs,
-        args.learning_rate,
-        seed=args.seed,
-        checkpoint=args.checkpoint,
-    ) as ae:
+    with Autoencoder(data.shape[1], **arguments.options(args)) as ae:
         ae.train(data, args.batch_size)
         ae.test([[8, 4, 6, 2]])
         print(f"\n{evaluate(ae, data)}")

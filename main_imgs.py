@@ -58,14 +58,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from autoencoding.tools import plots
     from autoencoding.tools.evaluation import evaluate
 
-    with Autoencoder(
-        train.shape[1],
-        args.hidden,
-        args.epochs,
-        args.learning_rate,
-        seed=args.seed,
-        checkpoint=args.checkpoint,
-    ) as ae:
+    with Autoencoder(train.shape[1], **arguments.options(args)) as ae:
         history = ae.train(train, args.batch_size, verbose=False, progress_bar=True)
         on_train, on_test = evaluate(ae, train), evaluate(ae, test)
         print(f"\ntraining images, {len(train)}\n{on_train}\n\ntest images, {len(test)}\n{on_test}")

@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import math
 import os
+from typing import Any
 
 
 def parser(
@@ -22,6 +23,17 @@ def parser(
     add("--seed", type=_seed, default=None, help="makes a run repeatable")
     add("--checkpoint", default=checkpoint, help="folder that the model is saved to")
     return made
+
+
+def options(args: argparse.Namespace) -> dict[str, Any]:
+    """Turn what `parser` read into keywords of a model's constructor."""
+    return {
+        "hidden_dim": args.hidden,
+        "epoch": args.epochs,
+        "learning_rate": args.learning_rate,
+        "seed": args.seed,
+        "checkpoint": args.checkpoint,
+    }
 
 
 def quiet_tensorflow() -> None:
