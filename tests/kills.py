@@ -49,18 +49,27 @@ def in_a_fork(run, output):
     os._exit(1)
 
 
+def wait_for(condition, seconds=120):
+    """Poll until the condition holds."""
+    end = time.monotonic() + seconds
+    while not condition():
+        assert time.monotonic() < end, "nothing happened"
+        time.sleep(0.01)
+
+
 def main(kills, seed):
     """Kill so many runs; the last line printed is the report."""
     moments = random.Random(seed)
     report = {"killed": 0, "loaded": 0, "failed": []}
-    for _ in range(kills):
-        with open("output.txt", "w+") as output:
+    written = Path("output.txt")
+    for number in range(kills):
+        with written.open("w+") as output:
             child = in_a_fork(train_until_killed, output.fileno())
-            time.sleep(moments.uniform(0.8, 2.5))
+            wait_for(written.read_text if number else has_complete_save)
+            time.sleep(moments.uniform(0, 2))  # building, compiling, training or saving
             os.kill(child, signal.SIGKILL)
             _, status = os.waitpid(child, 0)
-            output.seek(0)
-            text = output.read()
+        text = written.read_text()
         report["killed"] += os.WIFSIGNALED(status)
         report["loaded"] += text.startswith("loaded")
         if not os.WIFSIGNALED(status):

@@ -257,9 +257,7 @@ def test_row_36_a_killed_run_leaves_a_checkpoint_that_loads(iris, tmp_path):
     np.save("iris.npy", iris)
     output = run_python(f"import sys; sys.path.append({str(ROOT / 'tests')!r})\n" + KILLS, tmp_path)
     report = json.loads(output.splitlines()[-1])
-    assert report["failed"] == []
-    assert report["killed"] == 20
-    assert report["loaded"] >= 15  # a run may be killed before it has loaded anything
+    assert report == {"killed": 20, "loaded": 19, "failed": []}  # the first has nothing to load
 
 
 def test_row_39_missing_parent_folders_are_made(ae, iris):
