@@ -33,8 +33,6 @@ from autoencoding.graph.scaling import SCALINGS, Scaling
 ARCHITECTURE = ("input_dim", "hidden_dim", "target_dim", "activation", "scaling")
 PLAN = ("epoch", "learning_rate", "initial", "schedule", "seed")
 
-MEASURED = ("model", "mean", "pca")  # see `squared_errors`
-
 
 class Autoencoder:
     """Squeeze rows of `input_dim` numbers through a code of `hidden_dim`, and back.
@@ -163,7 +161,8 @@ class Autoencoder:
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [epochs]
         self._losses = self._error.reduce(self._mean_errors) * self._unit  # [epochs]
         errors = self._ruler.errors(scaled, self._output)  # each [n]
-        self._row_errors = tf.stack([errors[name] for name in MEASURED], axis=1)  # [n, 3]
+        self._measured = tuple(errors)  # 'model' and what it is measured by
+        self._row_errors = tf.stack(list(errors.values()), axis=1)  # [n, 3]
         self.rate = variables.scalar("learning_rate", self.learning_rate)
         self.optimizer = RMSProp(self.rate)
         self.train_op = self.optimizer.minimize(objective, name="train_op")
@@ -329,7 +328,7 @@ class Autoencoder:
         feed = {self.x: rows.x} | ({} if rows.target is None else {self.target: rows.target})
         square = float(self.session.run(self._unit)) ** 2  # may be beyond float32
         errors = square * self._infer(self._row_errors, feed).astype(np.float64)  # [n, 3]
-        return dict(zip(MEASURED, errors.T, strict=True))
+        return dict(zip(self._measured, errors.T, strict=True))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Add a complete save to the folder `path`, from which `load` rebuilds this model."""

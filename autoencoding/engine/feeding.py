@@ -57,6 +57,8 @@ class Feeder:
         self.weighted = rows.weight is not None or len(rows.x) % batch_size > 0
         if self.weighted:
             self.arrays[loop.weight] = np.zeros(shape, np.float32)  # [K, batch]
+        weight = rows.weight
+        self.relative_weight = None if weight is None else weight / weight.mean(dtype=np.float64)
 
     def feed(self, block: np.ndarray, rate: np.ndarray) -> tuple[tf.Tensor, dict[tf.Tensor, Any]]:
         """Fill the arrays with a block [k, batch] and its rates [k]: what to fetch and to feed."""
@@ -78,5 +80,5 @@ class Feeder:
         """
         present = block != PADDING  # [k, batch]
         share = present / present.sum(axis=1, keepdims=True)  # [k, batch]
-        weight = self.rows.weight
-        return share if weight is None else share * (weight[block] / weight.mean(dtype=np.float64))
+        weight = self.relative_weight  # [n]
+        return share if weight is None else share * weight[block]

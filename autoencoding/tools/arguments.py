@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
+from collections.abc import Callable
 from typing import Any
+
+from autoencoding.engine import checks
 
 
 def parser(
@@ -42,21 +44,20 @@ def quiet_tensorflow() -> None:
 
 
 def _count(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"must be at least 1, got {text}")
-    return number
+    return _checked(checks.integer, int(text))
 
 
 def _seed(text: str) -> int:
-    number = int(text)
-    if number < 0:
-        raise argparse.ArgumentTypeError(f"must be at least 0, got {text}")
-    return number
+    return _checked(checks.integer, int(text), minimum=0)
 
 
 def _rate(text: str) -> float:
-    number = float(text)
-    if not (math.isfinite(number) and number > 0):
-        raise argparse.ArgumentTypeError(f"must be finite and above 0, got {text}")
-    return number
+    return _checked(checks.positive, float(text))
+
+
+def _checked(check: Callable[..., Any], value: float, **limits: int) -> Any:
+    """Hold an argument to what the model will hold it to; argparse names it itself."""
+    try:
+        return check("it", value, **limits)
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
