@@ -9,6 +9,8 @@ from __future__ import annotations
 import contextlib
 import copy
 import os
+from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, Self
 
@@ -16,13 +18,16 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from numpy.typing import ArrayLike
-from tqdm import tqdm
 
-from autoencoding.engine import checkpoints, checks, loop, statistics
-from autoencoding.engine.feeding import Feeder, Rows
-from autoencoding.engine.optimizers import RMSProp
-from autoencoding.engine.schedules import SCHEDULES
-from autoencoding.engine.training import Progress, Trainer
+from autoencoding.engine import checkpoints, checks, loop, schedules, sources, statistics
+from autoencoding.engine.feeding import Feeder
+from autoencoding.engine.optimizers import OPTIMIZERS, Update
+from autoencoding.engine.ports import Ports
+from autoencoding.engine.reports import Reports
+from autoencoding.engine.schedules import Schedule
+from autoencoding.engine.sources import Rows, RowsLike
+from autoencoding.engine.stops import postponed_interrupt
+from autoencoding.engine.training import TRAINED, Progress, Trainer
 from autoencoding.graph import variables
 from autoencoding.graph.losses import RMSE
 from autoencoding.graph.networks import ACTIVATIONS, Dense
@@ -30,8 +35,12 @@ from autoencoding.graph.ruler import Ruler
 from autoencoding.graph.scaling import SCALINGS, Scaling
 
 # The parameters that a checkpoint must share with a model that is to hold it, and the rest.
-ARCHITECTURE = ("input_dim", "hidden_dim", "target_dim", "activation", "scaling")
-PLAN = ("epoch", "learning_rate", "initial", "schedule", "seed")
+ARCHITECTURE = ("input_dim", "hidden_dim", "target_dim", "activation", "scaling", "optimizer")
+PLAN = (
+    *("epoch", "learning_rate", "initial", "schedule", "warm_up"),
+    *("weight_decay", "clip_norm", "seed"),
+)
+SHOWN = 8  # images in the log
 
 
 class Autoencoder:
@@ -44,7 +53,7 @@ class Autoencoder:
     epoch : int
         How many times `train` goes over the data; 0 leaves the weights as they begin.
     learning_rate : float
-        Rate of `RMSPropOptimizer` at the first step.
+        Rate of the optimizer, before the schedule.
     target_dim : int, optional
         Width of the target, where `train` is given one; `input_dim` by default.
     activation : {'tanh', 'sigmoid', 'relu', 'elu', 'softplus', 'linear'}
@@ -55,10 +64,19 @@ class Autoencoder:
         How rows are scaled on their way in and back on their way out, fitted on the training data.
         'global': mean per feature and one scale, the loss in the data's own units. 'feature': one
         scale per feature, the loss in standard deviations. None: not at all, as in the listing.
-    schedule : {'cosine', 'constant'}
-        How the learning rate goes on; 'constant' is the listing's.
+    optimizer : {'rmsprop', 'adam', 'momentum'}
+        From `tf.compat.v1.train`; 'rmsprop' is the listing's.
+    weight_decay : float
+        Share of each weight that a step at rate 1 would take off, apart from the gradient.
+    clip_norm : float, optional
+        The longest that the gradient of all weights together may be.
+    schedule : {'cosine', 'constant', 'trapezoid', 'plateau'} or Schedule
+        How the learning rate goes on (`autoencoding/engine/schedules.py`); 'constant' is the
+        listing's.
+    warm_up : float
+        Share of the steps in which the rate rises to its value, 0 to below 1.
     seed : int, optional
-        Of initial weights and row order. None draws one, kept as `seed`.
+        Of initial weights, row order and what validation holds out. None draws one, kept as `seed`.
     checkpoint : path or None
         Folder that `train` saves to and `test` restores from; None never writes.
     config : tf.compat.v1.ConfigProto, optional
@@ -100,7 +118,11 @@ class Autoencoder:
         activation: str = "tanh",
         initial: str = "glorot",
         scaling: str | None = "global",
-        schedule: str = "cosine",
+        optimizer: str = "rmsprop",
+        weight_decay: float = 0.0,
+        clip_norm: float | None = None,
+        schedule: str | dict[str, Any] | Schedule = "cosine",
+        warm_up: float = 0.0,
         seed: int | None = None,
         checkpoint: str | os.PathLike[str] | None = "./model.ckpt",
         config: tf1.ConfigProto | None = None,
@@ -115,7 +137,12 @@ class Autoencoder:
         self.activation = checks.choice("activation", activation, ACTIVATIONS)
         self.initial = checks.choice("initial", initial, ("glorot", "normal"))
         self.scaling = checks.choice("scaling", scaling, SCALINGS)
-        self.schedule = checks.choice("schedule", schedule, SCHEDULES)
+        self.optimizer = checks.choice("optimizer", optimizer, OPTIMIZERS)
+        self.weight_decay = checks.at_least_zero("weight_decay", weight_decay)
+        self.clip_norm = None if clip_norm is None else checks.positive("clip_norm", clip_norm)
+        self.schedule = schedules.schedule(schedule)
+        zero = checks.at_least_zero("warm_up", warm_up) == 0
+        self.warm_up = 0.0 if zero else checks.share("warm_up", warm_up)
         self.seed = _drawn_seed() if seed is None else checks.integer("seed", seed, minimum=0)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
 
@@ -124,11 +151,13 @@ class Autoencoder:
             self._choose_parts()
             self._build_inference()
             self._build_training()
+            measures = self._build_measures()
             self.saver = checkpoints.saver()
             self.init = tf1.global_variables_initializer()
         self.graph.finalize()
         self.session = tf1.Session(graph=self.graph, config=config or _growing_memory())
         self.session.run(self.init)
+        self._ports = Ports(self.session, self.x, self.target, **measures)
         self._progress: Progress | None = None  # None until trained or restored
         self._closed = False
 
@@ -158,77 +187,107 @@ class Autoencoder:
         objective = self._error.reduce(mean_error)  # []
         self._unit = self._target_scaling.unit()  # []
         self.loss = tf.multiply(objective, self._unit, name="loss")  # [], raw units
-        self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [epochs]
-        self._losses = self._error.reduce(self._mean_errors) * self._unit  # [epochs]
-        errors = self._ruler.errors(scaled, self._output)  # each [n]
-        self._measured = tuple(errors)  # 'model' and what it is measured by
-        self._row_errors = tf.stack(list(errors.values()), axis=1)  # [n, 3]
         self.rate = variables.scalar("learning_rate", self.learning_rate)
-        self.optimizer = RMSProp(self.rate)
-        self.train_op = self.optimizer.minimize(objective, name="train_op")
-        self._loop = loop.build(
-            self._prepare, self._step, self.rate, self.input_dim, self.target_dim
-        )
+        optimizer = OPTIMIZERS[self.optimizer](self.rate)
+        self._update = Update(optimizer, self.rate, self.weight_decay, self.clip_norm)
+        weights = tf1.trainable_variables()
+        self.train_op = self._update(tf.gradients(objective, weights), weights, name="train_op")
+        self._loop = loop.build(self._step, self.rate, self.input_dim, self.target_dim)
 
-    def _prepare(self, x: tf.Tensor, target: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Scale a block of the compiled loop, once for all its steps."""
-        return self._input_scaling.scale(x), self._target_scaling.scale(target)
+    def _build_measures(self) -> dict[str, Any]:
+        """Add what the engine asks for besides; `Ports` tells what."""
+        scaled = self._target_scaling.scale(self.target)  # [n, target_dim]
+        measured = self._ruler.errors(scaled, self._output)  # each [n]
+        self._measured = tuple(measured)  # 'model' and what it is measured by
+        self._row_errors = tf.stack(list(measured.values()), axis=1)  # [n, 3]
+        mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
+        return {
+            "scaled": (self._input_scaling.scale(self.x), scaled),
+            "decoded": self.decoded,
+            "errors": self._error.rows(scaled, self._output),  # [n]
+            "mean_errors": mean_errors,
+            "losses": self._error.reduce(mean_errors) * self._unit,  # [m]
+        }
 
-    def _step(self, x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor | None) -> tf.Tensor:
-        """One step of the compiled loop: update the weights, return the batch's mean error."""
+    def _step(self, x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor) -> tf.Tensor:
+        """One step of the loop: update the weights, return the batch's mean error."""
         weights = self.graph.get_collection(tf1.GraphKeys.TRAINABLE_VARIABLES)
         with tf.GradientTape() as tape:
             code = self._network.encode(x)  # [batch, hidden_dim]
             output = self._error.link(self._network.decode(code))  # [batch, target_dim]
-            rows = self._error.rows(target, output)  # [batch]
-            mean = tf.reduce_mean(rows) if weight is None else tf.reduce_sum(weight * rows)  # []
+            mean = tf.reduce_sum(weight * self._error.rows(target, output))  # []
             objective = self._error.reduce(mean)  # []
-        self.optimizer.apply_gradients(zip(tape.gradient(objective, weights), weights, strict=True))
+        self._update(tape.gradient(objective, weights), weights)
         return mean
 
     def train(
         self,
-        data: ArrayLike,
+        data: RowsLike,
         batch_size: int = 10,
         *,
-        target: ArrayLike | None = None,
+        target: RowsLike | None = None,
         sample_weight: ArrayLike | None = None,
+        validation: float | RowsLike | None = None,
+        patience: int | None = None,
+        min_gain: float = 0.0,
         resume: bool = False,
         every: int = 10,
         verbose: bool = True,
-        progress_bar: bool = False,
+        progress_bar: bool = True,
+        log: str | os.PathLike[str] | None = None,
+        image_shape: Sequence[int] | None = None,
     ) -> dict[str, list[float]]:
         """Train on every row once an epoch, in a fresh random order.
 
-        Begins anew, scaling and initial weights included, unless told to resume. Where training
-        stops early, by Ctrl-C or a loss that is not finite, the model is as it was when it last
-        reported.
+        Begins anew, scaling and initial weights included, unless told to resume. Ctrl-C ends
+        training after the block of steps under way, with that state saved; where another
+        exception ends it, the model is as it was when it last reported.
 
         Parameters
         ----------
-        data : array-like, shape [n, input_dim]
-            Finite numbers of any real dtype, in raw units.
+        data : array-like, shape [n, input_dim], or other rows
+            Finite numbers of any real dtype, in raw units: whatever NumPy takes as an array; a
+            memory map; a list of paths of `.npy` files or of arrays, end to end; an object with
+            `len` and one row an index; or an object that gives arrays of rows [m, input_dim]
+            whenever it is iterated. Up to 256 MB of rows (as float32) are shuffled together. More
+            rows are shuffled as neighbours of 1 MB, then, 256 MB at a time, row by row; what
+            is iterated keeps its order but for the shuffling of 256 MB at a time.
         batch_size : int
             Rows a step; 1 is the listing's. The last batch of an epoch may be smaller.
-        target : array-like, shape [n, target_dim], optional
-            What to decode to; the data itself by default.
+        target : array-like, shape [n, target_dim], or other rows, optional
+            What to decode to; the data itself by default. Iterated if the data is.
         sample_weight : array-like, shape [n], optional
-            How much each row counts, 0 or more.
+            How much each row counts, 0 or more. Not with rows that are iterated.
+        validation : float, or rows, optional
+            Rows to measure the loss on after every epoch: a share of the data, drawn by `seed`
+            and not trained on, or rows of their own (with a target, the pair of both). The
+            model ends with the weights of its best epoch.
+        patience : int, optional
+            Epochs without a better validation loss after which training ends early.
+        min_gain : float
+            By how much a validation loss must be below the best to count as better.
         resume : bool
             Go on where this model, or else its checkpoint, stopped, up to `epoch` epochs in all:
-            the weights become those of a run that was never interrupted, to the bit.
+            the weights become those of a run that was never interrupted, to the bit. Rows that
+            are iterated must come in the same order and pieces for that.
         every : int
             Report and save after epochs 0, `every`, 2 `every`, ... and after the last.
         verbose : bool
             Print ``epoch {i}: loss = {l}`` at each report.
         progress_bar : bool
-            Show a progress bar on stderr.
+            Show a progress bar on stderr, where that is a terminal.
+        log : path, optional
+            Folder for TensorBoard: losses, learning rate, histograms of weights, the graph.
+        image_shape : sequence of int, optional
+            (height, width) or (height, width, channels) of a row of 0..255; the log then shows
+            some of them beside their reconstructions.
 
         Returns
         -------
         dict of lists
-            One entry an epoch: 'epoch', 'loss' (over all its entries, while it was trained on) and
-            'learning_rate'.
+            One entry an epoch, as `pandas.DataFrame` takes them: 'epoch', 'loss' (over all its
+            entries, while it was trained on), 'learning_rate', and with validation
+            'validation_loss'.
 
         Raises
         ------
@@ -236,26 +295,54 @@ class Autoencoder:
             Bad input; the model is unchanged.
         FloatingPointError
             The loss became infinite or NaN.
+        KeyboardInterrupt
+            Ctrl-C; the message says how to go on.
         RuntimeError
             The model is closed, or there is nothing to resume.
         """
         self._require_open()
-        rows = self._checked(data, target, sample_weight)
-        batch_size = min(checks.integer("batch_size", batch_size), len(rows.x))
         every = checks.integer("every", every)
-        progress = self._resume(rows, batch_size) if resume else self._begin(rows, batch_size)
-        losses = progress.history["loss"]
-        with self._bar(progress, progress_bar) as bar:
-            feeder = Feeder(self._loop, rows, batch_size, self._network.parameters)
-            trainer = Trainer(
-                self.session, feeder, progress, self._rate_at, self._losses_of, bar.update
+        min_gain = checks.at_least_zero("min_gain", min_gain)
+        if patience is not None:
+            patience = checks.integer("patience", patience)
+            if validation is None:
+                raise ValueError("patience needs rows for validation, got validation=None")
+        batch_size = checks.integer("batch_size", batch_size)
+        seed = self._to_resume().seed if resume else self.seed
+        rows = sources.open_rows(data, target, sample_weight, self.input_dim, self.target_dim)
+        rows, held = sources.split(rows, validation, seed)
+        progress = (self._resume if resume else self._begin)(rows, held, batch_size)
+        reports = Reports(progress, self.graph, every, verbose, progress_bar, log)
+        with postponed_interrupt() as asked, reports:
+            feeder = Feeder(
+                self._loop,
+                rows,
+                progress.batch_size,
+                self._network.parameters,
+                self._ports.scale,
+                progress.seed,
+                progress.compiled,
             )
-            for epoch in trainer.run(every):
-                if verbose and losses and epoch % every == 0:
-                    bar.write(f"epoch {epoch}: loss = {losses[epoch]}")
+            trainer = Trainer(
+                self.session,
+                feeder,
+                progress,
+                self._rate,
+                self.schedule.watches,
+                self._ports.losses_of,
+                None if held is None else lambda: self._ports.loss_on(held),
+                patience,
+                min_gain,
+                asked,
+                reports.block_done,
+            )
+            for _ in trainer.run(every):
+                reports.report(lambda: self._shown(held or rows, image_shape))
                 if self.checkpoint is not None:
                     self.save(self.checkpoint)
         self.session.run(self.rate.initializer)  # for steps by hand, with `train_op`
+        if asked.is_set():
+            raise KeyboardInterrupt(progress.how_to_go_on(self.checkpoint))
         return copy.deepcopy(progress.history)
 
     def test(self, data: ArrayLike) -> np.ndarray:
@@ -290,31 +377,31 @@ class Autoencoder:
         print("reconstructed", reconstructed)
         return reconstructed
 
-    def encode(self, data: ArrayLike) -> np.ndarray:
-        """Codes [n, hidden_dim] float32 of rows [n, input_dim]; errors as for `test`."""
-        self._require_trained()
-        return self._infer(self.encoded, {self.x: checks.rows("data", data, self.input_dim)})
+    def encode(self, data: RowsLike) -> np.ndarray:
+        """Codes [n, hidden_dim] float32 of rows [n, input_dim], of any kind that `train` takes."""
+        return self._ports.run_all(self.encoded, self._rows(data))
 
-    def decode(self, codes: ArrayLike) -> np.ndarray:
+    def decode(self, codes: RowsLike) -> np.ndarray:
         """Reconstructions [n, target_dim] float32, raw units, of codes [n, hidden_dim]."""
         self._require_trained()
-        codes = checks.rows("codes", codes, self.hidden_dim)
-        return self._infer(self.decoded, {self.encoded: codes})
+        width = self.hidden_dim
+        rows = sources.open_rows(codes, None, None, width, width, "codes")
+        return replace(self._ports, x=self.encoded).run_all(self.decoded, rows)
 
-    def reconstruct(self, data: ArrayLike) -> np.ndarray:
+    def reconstruct(self, data: RowsLike) -> np.ndarray:
         """Reconstructions [n, target_dim] float32, raw units, of rows [n, input_dim]."""
-        self._require_trained()
-        return self._infer(self.decoded, {self.x: checks.rows("data", data, self.input_dim)})
+        return self._ports.run_all(self.decoded, self._rows(data))
 
     def squared_errors(
-        self, data: ArrayLike, target: ArrayLike | None = None
+        self, data: RowsLike, target: RowsLike | None = None
     ) -> dict[str, np.ndarray]:
         """Measure each row's reconstruction beside those of the mean row and of PCA.
 
         Parameters
         ----------
-        data : array-like, shape [n, input_dim]
-        target : array-like, shape [n, target_dim], optional
+        data : rows, shape [n, input_dim]
+            Of any kind that `train` takes; the target too.
+        target : rows, shape [n, target_dim], optional
             The data itself by default.
 
         Returns
@@ -324,20 +411,20 @@ class Autoencoder:
             the 'mean' of the training targets, and of their 'pca' of `hidden_dim` components.
         """
         self._require_trained()
-        rows = self._checked(data, target, None)
-        feed = {self.x: rows.x} | ({} if rows.target is None else {self.target: rows.target})
+        rows = sources.open_rows(data, target, None, self.input_dim, self.target_dim)
         square = float(self.session.run(self._unit)) ** 2  # may be beyond float32
-        errors = square * self._infer(self._row_errors, feed).astype(np.float64)  # [n, 3]
+        errors = square * self._ports.run_all(self._row_errors, rows).astype(np.float64)  # [n, 3]
         return dict(zip(self._measured, errors.T, strict=True))
 
     def save(self, path: str | os.PathLike[str]) -> None:
         """Add a complete save to the folder `path`, from which `load` rebuilds this model."""
+        progress = self._require_trained()
         description = {
             "class": type(self).__name__,
             "parameters": self.parameters,
-            "training": self._require_trained().to_json(),
+            "training": progress.to_json(),
         }
-        checkpoints.save(path, self.saver, self.session, description)
+        checkpoints.save(path, self.saver, self.session, description, progress.last)
 
     @classmethod
     def load(
@@ -373,7 +460,8 @@ class Autoencoder:
     @property
     def parameters(self) -> dict[str, Any]:
         """What the constructor needs to build this model again, without places on this machine."""
-        return {name: getattr(self, name) for name in (*ARCHITECTURE, *PLAN)}
+        values = {name: getattr(self, name) for name in (*ARCHITECTURE, *PLAN)}
+        return {**values, "schedule": schedules.describe(self.schedule)}
 
     @property
     def affine_decoder(self) -> bool:
@@ -391,52 +479,52 @@ class Autoencoder:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _checked(self, data: ArrayLike, target: ArrayLike | None, weight: ArrayLike | None) -> Rows:
-        x = checks.rows("data", data, self.input_dim)  # [n, input_dim]
-        if target is not None:
-            target = checks.rows("target", target, self.target_dim)  # [n, target_dim]
-            if len(target) != len(x):
-                raise ValueError(f"target must have {len(x)} rows, as data has, got {len(target)}")
-        elif self.target_dim != self.input_dim:
-            raise ValueError(
-                f"target must be given: this model decodes to {self.target_dim} columns"
-            )
-        if weight is not None:
-            weight = checks.weights("sample_weight", weight, len(x))  # [n]
-        return Rows(x, target, weight)
+    def _rows(self, data: RowsLike) -> Rows:
+        self._require_trained()
+        return sources.open_rows(data, None, None, self.input_dim, self.input_dim)
 
-    def _begin(self, rows: Rows, batch_size: int) -> Progress:
+    def _begin(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
         fitted = statistics.fit(rows, self._input_scaling, self._target_scaling, self._ruler)
         self.session.run(self.init)
         variables.write(self.session, fitted)
-        generator = np.random.default_rng(self.seed)
-        self._progress = Progress(len(rows.x), batch_size, self.epoch, generator)
+        batch_size = min(batch_size, rows.n_rows)
+        steps = -(-rows.n_rows // batch_size)
+        compiled = loop.worth_compiling(steps, 6.0 * self._network.parameters * rows.n_rows)
+        n_held = 0 if held is None else held.n_rows
+        self._progress = Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled)
         return self._progress
 
-    def _resume(self, rows: Rows, batch_size: int) -> Progress:
+    def _to_resume(self) -> Progress:
         if self._progress is None and self.checkpoint is not None:
             self._restore(*checkpoints.newest(self.checkpoint))
+        return self._require_trained()
+
+    def _resume(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
         progress = self._require_trained()
-        if (progress.n_rows, progress.batch_size) != (len(rows.x), batch_size):
+        rows.check()
+        found = rows.n_rows, 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)
+        wanted = progress.n_rows, progress.n_held, progress.batch_size
+        if found != wanted:
             raise ValueError(
-                f"data and batch_size must be those of the run to resume, {progress.n_rows} rows "
-                f"and {progress.batch_size}; got {len(rows.x)} rows and {batch_size}"
+                "data, validation and batch_size must be those of the run to resume, which had "
+                "{} rows, {} held out, {} a step; got {}, {} and {}".format(*wanted, *found)
             )
         progress.epochs = self.epoch
         return progress
 
-    def _bar(self, progress: Progress, shown: bool) -> tqdm:
-        steps = progress.steps_per_epoch
-        done, planned = progress.epoch * steps, progress.epochs * steps
-        return tqdm(initial=done, total=planned, unit=" steps", disable=not shown)
-
-    def _rate_at(self, done: np.ndarray) -> np.ndarray:
+    def _rate(self, done: np.ndarray, losses: Sequence[float]) -> np.ndarray:
         """Learning rate [k] of steps before which this share of all has been taken, [k]."""
-        return self.learning_rate * SCHEDULES[self.schedule](done)
+        factors = schedules.warm_up(done, self.warm_up) * self.schedule.factors(done, losses)
+        return self.learning_rate * factors
 
-    def _losses_of(self, mean_errors: np.ndarray) -> np.ndarray:
-        """Losses [epochs] in raw units, of mean row errors [epochs]."""
-        return self.session.run(self._losses, {self._mean_errors: mean_errors})
+    def _shown(
+        self, rows: Rows, image_shape: Sequence[int] | None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Weights by name, and some rows beside their reconstructions, for the log."""
+        weights = variables.read(self.session, TRAINED)
+        if image_shape is None:
+            return weights, None
+        return weights, self._ports.side_by_side(rows, image_shape, SHOWN)
 
     def _restore(self, prefix: Path, manifest: dict[str, Any]) -> None:
         wanted = {"class": type(self).__name__, **self.parameters}
@@ -444,18 +532,8 @@ class Autoencoder:
         for name in PLAN:
             del wanted[name], saved[name]
         checkpoints.require_same(prefix, saved, wanted)
-        checkpoints.restore(prefix, manifest, self.saver, self.session)
-        self._progress = Progress.from_json(manifest["training"])
-
-    def _infer(self, fetch: tf.Tensor, feed: dict[tf.Tensor, np.ndarray]) -> np.ndarray:
-        """Run a fetch of n rows on n rows of input, in slices, so that memory stays bounded."""
-        n_rows = len(next(iter(feed.values())))
-        result = np.empty([n_rows, *fetch.shape[1:]], np.float32)  # [n, ...]
-        width = sum(array.shape[1] for array in feed.values()) + result[:1].size
-        for part in checks.slices(n_rows, width):
-            fed = {tensor: array[part] for tensor, array in feed.items()}
-            result[part] = self.session.run(fetch, fed)
-        return result
+        last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        self._progress = Progress(**manifest["training"], last=last)
 
     def _require_open(self) -> None:
         if self._closed:

@@ -19,11 +19,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     from autoencoding.tools.evaluation import evaluate
 
     data = load_iris().data  # [150, 4], cm
-    with Autoencoder(data.shape[1], **arguments.options(args)) as ae:
-        ae.train(data, args.batch_size)
+    with Autoencoder(data.shape[1], **arguments.of_model(args)) as ae:
+        arguments.train(ae, data, args)
         ae.test([[8, 4, 6, 2]])
         print(f"\n{evaluate(ae, data)}")
 
 
 if __name__ == "__main__":
-    main()
+    with arguments.stopped_by_signals():
+        main()

@@ -58,8 +58,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     from autoencoding.tools import plots
     from autoencoding.tools.evaluation import evaluate
 
-    with Autoencoder(train.shape[1], **arguments.options(args)) as ae:
-        history = ae.train(train, args.batch_size, verbose=False, progress_bar=True)
+    with Autoencoder(train.shape[1], **arguments.of_model(args)) as ae:
+        history = arguments.train(ae, train, args, verbose=False, image_shape=(SIDE, SIDE))
         on_train, on_test = evaluate(ae, train), evaluate(ae, test)
         print(f"\ntraining images, {len(train)}\n{on_train}\n\ntest images, {len(test)}\n{on_test}")
         shown = test[np.linspace(0, len(test) - 1, SHOWN).astype(int)]  # [SHOWN, 1024]
@@ -74,4 +74,5 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
-    main()
+    with arguments.stopped_by_signals():
+        main()

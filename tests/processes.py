@@ -10,10 +10,10 @@ ROOT = Path(__file__).resolve().parent.parent
 ENVIRONMENT = {**os.environ, "PYTHONPATH": str(ROOT)}
 
 
-def run_python(code, folder):
+def run_python(code, folder, *arguments):
     """Run code in a new interpreter that finds the project, in a folder; return its output."""
     return subprocess.run(
-        [sys.executable, "-W", "error", "-c", textwrap.dedent(code)],
+        [sys.executable, "-W", "error", "-c", textwrap.dedent(code), *map(str, arguments)],
         cwd=folder,
         env=ENVIRONMENT,
         check=True,
@@ -28,6 +28,18 @@ def run_script(name, *arguments, folder):
         [sys.executable, ROOT / name, *map(str, arguments)],
         cwd=folder,
         capture_output=True,
+        text=True,
+        env=ENVIRONMENT,
+    )
+
+
+def start_script(name, *arguments, folder):
+    """Start one of the shipped scripts in a folder, without waiting for it."""
+    return subprocess.Popen(
+        [sys.executable, "-u", ROOT / name, *map(str, arguments)],
+        cwd=folder,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
     )

@@ -3,14 +3,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batching import PADDING, blocks, epoch, get_batch
+from batching import PADDING, batches, blocks, get_batch, pools
 
 SOME = st.integers(1, 30)
+ORDERS = st.lists(st.lists(st.integers(0, 99), max_size=20), max_size=6)
+quick = settings(deadline=None, derandomize=True)
 
 
-def dealt(n_rows, batch_size, epochs, generator):
-    """Whole epochs laid end to end, [batches, batch_size]."""
-    return np.concatenate([epoch(n_rows, batch_size, generator) for _ in range(epochs)])
+def seeded(seed=0):
+    return np.random.default_rng(seed)
+
+
+def epoch(n_rows, batch_size, generator):
+    """All batches of an epoch of one pool, [batches, batch_size]."""
+    return np.concatenate(list(batches(pools(n_rows, n_rows, 1, generator), batch_size)))
 
 
 # A random batch
@@ -18,8 +24,8 @@ def dealt(n_rows, batch_size, epochs, generator):
 
 @pytest.mark.parametrize("size", [1, 7, 20])
 def test_a_batch_holds_distinct_rows_of_the_data(size):
-    X = np.random.default_rng(0).permutation(60).reshape(20, 3)
-    batch = get_batch(X, size, np.random.default_rng(1))
+    X = seeded(0).permutation(60).reshape(20, 3)
+    batch = get_batch(X, size, seeded(1))
     assert batch.shape == (size, 3)
     rows = {tuple(row) for row in batch.tolist()}
     assert len(rows) == size
@@ -27,7 +33,7 @@ def test_a_batch_holds_distinct_rows_of_the_data(size):
 
 
 def test_every_row_is_drawn_equally_often():
-    X, generator = np.arange(5), np.random.default_rng(0)
+    X, generator = np.arange(5), seeded(0)
     drawn = np.concatenate([get_batch(X, 2, generator) for _ in range(2000)])
     assert np.bincount(drawn) == pytest.approx([800] * 5, rel=0.1)  # about 5 standard deviations
 
@@ -40,15 +46,14 @@ def test_a_batch_of_an_impossible_size_is_refused(size):
 
 def test_a_generator_makes_the_batch_repeatable_and_none_makes_it_new():
     X = np.arange(1000)
-    seeded = [get_batch(X, 1000, np.random.default_rng(3)) for _ in range(2)]
-    assert np.array_equal(*seeded)
+    assert np.array_equal(get_batch(X, 1000, seeded(3)), get_batch(X, 1000, seeded(3)))
     assert not np.array_equal(get_batch(X, 1000), get_batch(X, 1000))
 
 
 def test_numpys_global_state_is_left_alone():
     before = np.random.get_state()
     get_batch(np.arange(9), 4)
-    epoch(9, 4, np.random.default_rng(0))
+    list(pools(9, 4, 2, seeded()))
     after = np.random.get_state()
     assert np.array_equal(before[1], after[1])
     assert before[2:] == after[2:]
@@ -60,53 +65,150 @@ def test_a_batch_is_a_copy():
     assert not X.any()
 
 
-# Epochs
+# Pools
 
 
-@settings(deadline=None, derandomize=True)
-@given(n_rows=SOME, batch_size=SOME, seed=SOME)
-def test_an_epoch_deals_every_row_once_and_pads_only_its_last_batch(n_rows, batch_size, seed):
-    batches = epoch(n_rows, batch_size, np.random.default_rng(seed))
-    assert batches.shape == (int(np.ceil(n_rows / batch_size)), batch_size)
-    assert batches.dtype == np.int64
-    flat = batches.ravel()
+@quick
+@given(n_rows=st.integers(0, 200), size=SOME, chunk=SOME, seed=SOME)
+def test_pools_hold_every_row_once_and_no_more_than_fit(n_rows, size, chunk, seed):
+    size = max(size, chunk)
+    found = list(pools(n_rows, size, chunk, seeded(seed)))
+    assert sorted(np.concatenate(found)) == list(range(n_rows))
+    assert all(rows.dtype == np.int64 and len(rows) <= size for rows in found)
+    # and no more pools than the chunks that fit into one ask for
+    chunks = np.ceil(n_rows / chunk)
+    assert len(found) == (1 if n_rows <= size else np.ceil(chunks / (size // chunk)))
+
+
+@quick
+@given(n_rows=st.integers(0, 200), size=SOME, chunk=SOME, seed=SOME)
+def test_the_rows_of_a_chunk_are_in_one_pool(n_rows, size, chunk, seed):
+    size = max(size, chunk)
+    found = [set(rows // chunk) for rows in pools(n_rows, size, chunk, seeded(seed))]
+    if n_rows > size:
+        assert sum(map(len, found)) == len(set().union(*found))
+
+
+def test_every_order_of_one_pool_is_as_likely():
+    generator = seeded()
+    drawn = [tuple(next(pools(3, 3, 1, generator))) for _ in range(6000)]
+    counts = [drawn.count(order) for order in sorted(set(drawn))]
+    assert counts == pytest.approx([1000] * 6, rel=0.15)  # about 5 standard deviations
+
+
+def test_a_pool_is_as_likely_to_hold_any_two_chunks():
+    generator = seeded()
+    drawn = [frozenset(next(pools(8, 4, 2, generator)) // 2) for _ in range(6000)]
+    counts = [drawn.count(pair) for pair in set(drawn)]
+    assert counts == pytest.approx([1000] * 6, rel=0.15)
+
+
+def test_a_pool_mixes_the_rows_of_its_chunks():
+    for rows in pools(1000, 500, 50, seeded()):
+        assert np.count_nonzero(np.diff(rows // 50)) > 400  # 449 are expected, 9 without a shuffle
+        assert np.count_nonzero(np.diff(rows) != 1) > 400
+
+
+def test_a_pool_is_shuffled_only_when_it_is_asked_for():
+    generator, other = seeded(), seeded()
+    next(pools(1000, 100, 10, generator))
+    list(pools(1000, 100, 10, other))
+    assert generator.bit_generator.state != other.bit_generator.state
+
+
+# Batches
+
+
+@quick
+@given(orders=ORDERS, batch_size=SOME)
+def test_batches_are_the_orders_laid_end_to_end(orders, batch_size):
+    parts = list(batches((np.array(order, np.int64) for order in orders), batch_size))
+    assert all(part.dtype == np.int64 and part.shape[1:] == (batch_size,) for part in parts)
+    dealt = [row for part in parts for row in part.ravel()]
+    rows = sum(orders, [])
+    assert dealt[: len(rows)] == rows
+    assert dealt[len(rows) :] == [PADDING] * (-len(rows) % batch_size)
+
+
+@quick
+@given(n_rows=SOME, batch_size=SOME, size=SOME, chunk=SOME, seed=SOME)
+def test_an_epoch_deals_every_row_once_and_pads_only_its_last_batch(
+    n_rows, batch_size, size, chunk, seed
+):
+    orders = pools(n_rows, max(size, chunk), chunk, seeded(seed))
+    dealt = np.concatenate(list(batches(orders, batch_size)))
+    assert dealt.shape == (int(np.ceil(n_rows / batch_size)), batch_size)
+    assert dealt.dtype == np.int64
+    flat = dealt.ravel()
     assert sorted(flat[:n_rows]) == list(range(n_rows))
     assert (flat[n_rows:] == PADDING).all()
 
 
 def test_epochs_differ_in_order_and_repeat_with_their_seed():
-    generator = np.random.default_rng(0)
+    generator = seeded()
     first, second = epoch(50, 5, generator), epoch(50, 5, generator)
     assert not np.array_equal(first, second)
     assert not np.array_equal(first.ravel(), np.arange(50))
-    assert np.array_equal(first, epoch(50, 5, np.random.default_rng(0)))
+    assert np.array_equal(first, epoch(50, 5, seeded()))
+
+
+def test_the_size_of_a_batch_does_not_change_the_order():
+    assert np.array_equal(epoch(60, 4, seeded()).ravel(), epoch(60, 15, seeded()).ravel())
+
+
+# A pool of a stream is gone as soon as the next is asked for.
+def test_all_whole_batches_of_a_pool_come_before_the_next_is_asked_for():
+    asked = []
+
+    def orders():
+        for start in (0, 7, 14):
+            asked.append(start)
+            yield np.arange(start, start + 7)
+
+    seen = [(asked[-1], part.ravel().tolist()) for part in batches(orders(), 3)]
+    assert seen == [
+        (0, [0, 1, 2, 3, 4, 5]),
+        (7, [6, 7, 8, 9, 10, 11]),
+        (14, [12, 13, 14, 15, 16, 17, 18, 19, 20]),
+    ]
 
 
 # Blocks
 
 
-@settings(deadline=None, derandomize=True)
-@given(n_rows=SOME, batch_size=SOME, epochs=st.integers(0, 5), length=SOME, seed=SOME)
-def test_blocks_are_the_epochs_laid_end_to_end(n_rows, batch_size, epochs, length, seed):
-    generator, other = np.random.default_rng(seed), np.random.default_rng(seed)
-    cut = list(blocks(n_rows, batch_size, epochs, length, generator))
+@quick
+@given(lengths=st.lists(st.integers(0, 20), max_size=6), batch_size=SOME, length=SOME)
+def test_blocks_are_the_batches_laid_end_to_end(lengths, batch_size, length):
+    rows = np.arange(sum(lengths) * batch_size).reshape(-1, batch_size)
+    parts = np.split(rows, np.cumsum(lengths[:-1], dtype=int)) if lengths else []
+    cut = list(blocks(parts, length))
     assert all(len(block) == length for block in cut[:-1])
     assert all(1 <= len(block) <= length for block in cut)
     assert all(block.shape[1] == batch_size for block in cut)
-    if epochs:
-        assert np.array_equal(np.concatenate(cut), dealt(n_rows, batch_size, epochs, other))
+    if len(rows):
+        assert np.array_equal(np.concatenate(cut), rows)
     else:
         assert not cut
-    # so that the length of a block changes nothing of what comes after
-    assert generator.bit_generator.state == other.bit_generator.state
 
 
 def test_epochs_share_a_block():
-    assert [len(block) for block in blocks(6, 2, 3, 4, np.random.default_rng(0))] == [4, 4, 1]
+    parts = [epoch(6, 2, seeded(seed)) for seed in range(3)]  # 3 batches each
+    assert [len(block) for block in blocks(parts, 4)] == [4, 4, 1]
+
+
+def test_a_block_comes_before_more_batches_are_asked_for():
+    asked = []
+
+    def parts():
+        for number in range(4):
+            asked.append(number)
+            yield np.full((2, 1), number)
+
+    assert [(asked[-1], len(block)) for block in blocks(parts(), 3)] == [(1, 3), (2, 3), (3, 2)]
 
 
 def test_a_block_kept_is_not_changed_by_the_next():
-    dealer = blocks(8, 2, 4, 3, np.random.default_rng(0))
+    dealer = blocks((epoch(8, 2, seeded(seed)) for seed in range(4)), 3)
     first = next(dealer)
     kept = first.copy()
     list(dealer)

@@ -30,7 +30,7 @@ class Model:
     def save(self, folder, value):
         """Save with all weights at one value."""
         variables.write(self.session, {"weights": np.full(3, value)})
-        return checkpoints.save(folder, self.saver, self.session, {"value": value})
+        return checkpoints.save(folder, self.saver, self.session, {"value": value}, None)
 
     def restore(self, prefix, manifest):
         checkpoints.restore(prefix, manifest, self.saver, self.session)
@@ -75,7 +75,7 @@ def test_a_save_holds_every_variable_and_the_description(model, tmp_path):
     values = {"weights": np.float32([1, 2, 3]), "part/biases": np.float32([4, np.inf])}
     variables.write(model.session, values)
     description = {"class": "Model", "nested": {"numbers": [1, 0.1]}}
-    prefix = checkpoints.save(tmp_path, model.saver, model.session, description)
+    prefix = checkpoints.save(tmp_path, model.saver, model.session, description, None)
     found, manifest = checkpoints.newest(tmp_path)
     assert found == prefix
     assert {name: manifest[name] for name in description} == description
@@ -220,13 +220,13 @@ DAMAGES = {
 }
 GARBAGE = {
     "empty": b"",
-    "cut": b'{"format": 1, "fil',
+    "cut": b'{"format": 2, "fil',
     "list": b"[1]",
     "text": b'"format"',
     "null": b"null",
     "no fields": b"{}",
-    "no files": b'{"format": 1}',
-    "files": b'{"format": 1, "files": 3}',
+    "no files": b'{"format": 2}',
+    "files": b'{"format": 2, "files": 3}',
     "bytes": b"\xff\xfe\x00",
 }
 
@@ -305,7 +305,7 @@ def test_a_manifest_of_another_format_is_refused(model, tmp_path):
     path = model.save(tmp_path, 5).with_name("model-1.json")
     assert json.loads(path.read_text())["format"] == checkpoints.FORMAT
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
-    with pytest.raises(ValueError, match=r"model-1\.json has format 99, this version reads 1"):
+    with pytest.raises(ValueError, match=r"model-1\.json has format 99, this version reads 2"):
         checkpoints.newest(tmp_path)
 
 

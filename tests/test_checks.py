@@ -1,3 +1,5 @@
+import tracemalloc
+
 import numpy as np
 import pytest
 import scipy.sparse
@@ -17,6 +19,13 @@ class Frame:
 
     def __array__(self, dtype=None, copy=None):
         return np.array(self.values, dtype)
+
+
+def checked(value):
+    """Rows that are looked at in full."""
+    rows = checks.rows("data", value, 3)
+    checks.finite("data", rows)
+    return rows
 
 
 # Numbers and choices
@@ -66,6 +75,47 @@ def test_a_number_that_float32_cannot_hold_is_refused(value):
 def test_anything_but_a_number_is_a_type_error(value):
     with pytest.raises(TypeError, match="rate must be a number, got"):
         checks.positive("rate", value)
+
+
+@pytest.mark.parametrize("value", [0.2, 1e-30, np.float32(0.5), np.float64(0.999), 1 - 1e-12])
+def test_shares_become_float(value):
+    number = checks.share("validation", value)
+    assert type(number) is float
+    assert number == value
+
+
+@pytest.mark.parametrize("value", [0, 0.0, 1, 1.0, 1.5, -0.1, float("nan"), float("inf")])
+def test_a_share_of_nothing_or_all_is_refused(value):
+    with pytest.raises(ValueError, match="validation must be .*, got"):
+        checks.share("validation", value)
+
+
+@pytest.mark.parametrize("value", [True, False, "0.2", None, [0.2]])
+def test_anything_but_a_share_is_a_type_error(value):
+    with pytest.raises(TypeError, match="validation must be a number, got"):
+        checks.share("validation", value)
+
+
+@pytest.mark.parametrize(
+    "value", [0, 0.0, -0.0, np.float64(0), np.float32(0), np.int64(0), 1, 0.5, np.float32(0.5)]
+)
+def test_numbers_of_zero_or_more_become_float(value):
+    number = checks.at_least_zero("min_gain", value)
+    assert type(number) is float
+    assert number == value
+    assert not np.signbit(number)
+
+
+@pytest.mark.parametrize("value", [-1, -1e-9, float("nan"), float("inf"), 1e39])
+def test_a_number_below_0_or_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match="min_gain must be .*, got"):
+        checks.at_least_zero("min_gain", value)
+
+
+@pytest.mark.parametrize("value", [False, True, "0", None, [0]])
+def test_zero_of_another_kind_is_a_type_error(value):
+    with pytest.raises(TypeError, match="min_gain must be a number, got"):
+        checks.at_least_zero("min_gain", value)
 
 
 def test_a_choice_is_one_of_those_allowed():
@@ -132,7 +182,30 @@ def test_what_was_given_is_left_as_it_is():
 
 def test_the_largest_number_of_float32_passes():
     largest = float(np.finfo(np.float32).max)
-    assert checks.rows("data", [[largest, -largest, 1e30]], 3)[0, 0] == largest
+    assert checked([[largest, -largest, 1e30]])[0, 0] == largest
+    assert checked(np.array([[largest, -largest, 1e30]], np.float32))[0, 0] == largest
+
+
+# They may be a memory map larger than memory.
+def test_rows_are_not_looked_at():
+    array = np.array([[np.nan, np.inf, 1e39]])
+    assert checks.rows("data", array, 3) is array
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.uint64])
+def test_whole_numbers_are_finite(dtype):
+    checks.finite("data", np.full((2, 3), np.array(-1).astype(dtype)))
+
+
+def test_looking_for_what_is_not_finite_takes_the_memory_of_a_slice(monkeypatch):
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 1 << 14)
+    array = np.ones((1 << 16, 8))  # 4 MB
+    tracemalloc.start()
+    try:
+        checks.finite("data", array)
+        assert tracemalloc.get_traced_memory()[1] < 1 << 18
+    finally:
+        tracemalloc.stop()
 
 
 # Rows that do not
@@ -158,7 +231,16 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(bad, dtype, chunk, 
     array[3, 1] = bad
     message = rf"data must be finite as float32, got {bad} in row 3, column 1".replace("+", r"\+")
     with pytest.raises(ValueError, match=message):
-        checks.rows("data", array, 3)
+        checked(array)
+
+
+@pytest.mark.parametrize("chunk", [1 << 24, 24])
+def test_rows_have_the_numbers_given(chunk, monkeypatch):
+    monkeypatch.setattr(checks, "CHUNK_BYTES", chunk)
+    array = GOOD.copy()
+    array[[2, 3], [1, 0]] = np.nan  # the earlier row is named, though not the earlier column
+    with pytest.raises(ValueError, match="target must .* got nan in row 1002, column 1$"):
+        checks.finite("target", array, range(1000, 1000 + len(array)))
 
 
 @pytest.mark.parametrize(
@@ -181,6 +263,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(bad, dtype, chunk, 
         ([[1, 2, None]], "it holds None"),
         (np.array([[1, 2, 3j]], object), "array of numbers"),
         (np.array([[1, 2, [3]]], object), "array of numbers"),
+        (np.array([[1, 2, 2**2000]], object), "numbers"),
         (GOOD + 1j, "real numbers, got dtype complex128"),
         (GOOD.astype("datetime64[s]"), "real numbers, got dtype datetime64"),
         (Frame([["a", "b", "c"]]), "real numbers"),

@@ -9,11 +9,13 @@ import numpy as np
 import pytest
 import tensorflow.compat.v1 as tf1
 from cifar_files import py2_dumps, write_folder
-from processes import ROOT, run_python, run_script
+from processes import ROOT, run_python, run_script, start_script
 from scipy import sparse
 
 import cifar
 from autoencoder import Autoencoder
+from autoencoding.engine import feeding
+from autoencoding.engine.reports import Reports
 from autoencoding.graph import variables
 
 
@@ -23,6 +25,13 @@ def ae(iris):
     with Autoencoder(4, 2, epoch=2, seed=0, checkpoint=None) as model:
         model.train(iris, verbose=False)
         yield model
+
+
+def assert_same_values(one, other):
+    """Equal to the bit: weights, slots and all."""
+    values, others = variables.read(one.session), variables.read(other.session)
+    assert values.keys() == others.keys()
+    assert [name for name in values if not np.array_equal(values[name], others[name])] == []
 
 
 BAD_ROWS = {
@@ -71,9 +80,6 @@ def test_row_4_a_square_that_overflows_keeps_the_last_good_weights(iris, tmp_pat
         assert np.isfinite(ae.encode(iris)).all()
         with Autoencoder.load("model.ckpt") as kept:
             assert np.isfinite(kept.reconstruct(iris)).all()
-
-
-KILLS = "import kills; kills.main(20, seed=5)"
 
 
 def test_row_18_weights_lost_in_the_last_step_are_not_kept(iris):
@@ -253,11 +259,110 @@ def test_row_29_training_again_begins_anew(ae, iris):
             assert np.array_equal(again.reconstruct(iris), ae.reconstruct(iris))
 
 
-def test_row_36_a_killed_run_leaves_a_checkpoint_that_loads(iris, tmp_path):
+@pytest.mark.parametrize("block", [1, 2, 5])
+def test_row_34_ctrl_c_saves_where_training_stands(iris, monkeypatch, capsys, block):
+    monkeypatch.setattr(feeding, "BLOCK_STEPS", 13)  # of 15 steps an epoch
+    whole = Autoencoder(4, 2, 20, seed=0, checkpoint=None)
+    whole.train(iris, verbose=False)
+    ae = Autoencoder(4, 2, 20, seed=0)
+    blocks = []
+
+    def press(reports, steps):
+        blocks.append(steps)
+        if len(blocks) == block:
+            signal.raise_signal(signal.SIGINT)
+
+    with monkeypatch.context() as patch:
+        patch.setattr(Reports, "block_done", press)
+        with pytest.raises(KeyboardInterrupt, match="saved in model.ckpt: .*resume=True.* goes on"):
+            ae.train(iris, verbose=False)
+    assert ae._progress.step == sum(blocks) < 300  # not a block more, in the midst of an epoch
+    assert np.isfinite(ae.reconstruct(iris)).all()
+    with Autoencoder.load("model.ckpt") as saved:
+        assert np.array_equal(saved.reconstruct(iris), ae.reconstruct(iris))
+    ae.train(iris, resume=True, verbose=False)
+    assert np.array_equal(ae.reconstruct(iris), whole.reconstruct(iris))
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_row_35_a_stopped_script_saves_and_can_be_resumed(tmp_path, number):
+    options = ["main.py", "--seed", "0", "--epochs", "1000"]
+    with start_script(*options, folder=tmp_path) as running:
+        for line in running.stdout:
+            if line.startswith("epoch 20:"):
+                break
+        running.send_signal(number)
+        _, errors = running.communicate(timeout=60)
+    assert running.returncode == 128 + number
+    assert "saved in model.ckpt" in errors.splitlines()[-1]
+    assert "--resume" in errors.splitlines()[-1]
+    resumed = run_script(*options, "--resume", folder=tmp_path)
+    assert resumed.returncode == 0, resumed.stderr
+    whole = run_script(*options, "--checkpoint", "whole.ckpt", folder=tmp_path)
+    assert resumed.stdout.splitlines()[-5:] == whole.stdout.splitlines()[-5:]  # to the last digit
+    assert "epoch 20:" not in resumed.stdout
+
+
+@pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
+def test_row_36_killed_runs_load_and_end_as_if_never_killed(iris, tmp_path, count):
     np.save("iris.npy", iris)
-    output = run_python(f"import sys; sys.path.append({str(ROOT / 'tests')!r})\n" + KILLS, tmp_path)
+    code = f"import sys; sys.path.append({str(ROOT / 'tests')!r})\nimport kills\n"
+    output = run_python(code + f"kills.main({count}, seed=5)", tmp_path)
     report = json.loads(output.splitlines()[-1])
-    assert report == {"killed": 20, "loaded": 19, "failed": []}  # the first has nothing to load
+    assert report["killed"] == count
+    assert report["loaded"] > count / 4  # the rest was killed before, or had nothing to load
+    assert report["finished"] >= count / 20
+    assert (report["different"], report["failed"]) == (0, [])
+
+
+OPTIMIZERS = {
+    "rmsprop": {},
+    "adam": {"schedule": "plateau", "weight_decay": 0.1},
+    "momentum": {"schedule": "trapezoid", "warm_up": 0.1, "clip_norm": 0.5},
+}
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("batch_size", [7, 100])  # compiled and not
+def test_row_37_interrupted_after_any_epoch_a_run_ends_in_the_same_bits(
+    iris, monkeypatch, optimizer, batch_size
+):
+    options = {"optimizer": optimizer, "learning_rate": 0.01, **OPTIMIZERS[optimizer]}
+    training = {"validation": 0.2, "patience": 15, "verbose": False}
+    whole = Autoencoder(4, 2, 20, seed=0, checkpoint=None, **options)
+    history = whole.train(iris, batch_size, **training)
+    resumed = Autoencoder(4, 2, 20, seed=1, **options)
+    stopping = Autoencoder(4, 2, 20, seed=0, **options)
+    for epoch in range(1, len(history["epoch"])):
+
+        def press(reports, steps, epoch=epoch):
+            if reports.progress.epoch == epoch:
+                signal.raise_signal(signal.SIGINT)
+
+        with monkeypatch.context() as patch:
+            patch.setattr(Reports, "block_done", press)
+            with pytest.raises(KeyboardInterrupt):
+                stopping.train(iris, batch_size, **training)
+        resumed._progress = None  # as in a new process: from the checkpoint alone
+        assert resumed.train(iris, batch_size, resume=True, **training) == history
+        assert_same_values(resumed, whole)
+
+
+def test_row_37_a_new_process_ends_in_the_same_bits(iris, tmp_path):
+    np.save("iris.npy", iris)
+    code = """
+        import sys
+        import numpy as np
+        from autoencoder import Autoencoder
+        epochs, resume, folder = int(sys.argv[1]), sys.argv[2] == "resume", sys.argv[3]
+        ae = Autoencoder(4, 2, epochs, schedule="constant", seed=0, checkpoint=folder)
+        ae.train(np.load("iris.npy"), 7, validation=0.2, resume=resume, verbose=False)
+    """
+    run_python(code, tmp_path, 10, "begin", "resumed")
+    run_python(code, tmp_path, 20, "resume", "resumed")
+    run_python(code, tmp_path, 20, "begin", "whole")
+    with Autoencoder.load("resumed") as resumed, Autoencoder.load("whole") as whole:
+        assert_same_values(resumed, whole)
 
 
 def test_row_39_missing_parent_folders_are_made(ae, iris):

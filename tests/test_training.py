@@ -1,6 +1,8 @@
-import contextlib
 import copy
+import itertools
 import json
+import threading
+from typing import NamedTuple
 
 import numpy as np
 import pytest
@@ -9,317 +11,36 @@ import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from autoencoding.engine import feeding, loop
-from autoencoding.engine.feeding import BLOCK_BYTES, BLOCK_FLOPS, BLOCK_STEPS, Feeder, Rows
+from autoencoding.engine import loop
+from autoencoding.engine.feeding import Feeder
 from autoencoding.engine.loop import Loop
-from autoencoding.engine.optimizers import RMSProp
+from autoencoding.engine.schedules import Plateau
+from autoencoding.engine.sources import open_rows
 from autoencoding.engine.training import Progress, Trainer
 from autoencoding.graph import variables
-from autoencoding.graph.losses import RMSE
-from autoencoding.graph.networks import Dense
-from batching import PADDING, epoch
+from batching import PADDING, batches
 
-NAMES = ("encode/weights", "encode/biases", "decode/weights", "decode/biases")
-
-
-# The optimizer
+SEED = 5
+DATA = np.random.default_rng(7).normal(size=(8, 1)).astype(np.float32)
+STEPS = 3  # an epoch, the last of 2 rows
+SCRIPT = [5.0, 3.0, 4.0, 2.0, 2.5, 3.0, 1.9, 2.0]  # validation losses; best at 0, 1, 3, 6
 
 
-def rmsprop_by_hand(weight, rms, gradient, rate, decay=0.9, epsilon=1e-10):
-    """One step of RMSProp, in place, as Hinton's lecture 6e gives it."""
-    rms += (1 - decay) * (gradient**2 - rms)
-    weight -= rate * gradient / np.sqrt(rms + epsilon)
-
-
-def least_squares(make_optimizer, rates):
-    """Fit a line by `train_op`, a step a rate: its weights, slots' names and variables' names."""
-    x, y = line_data()
-    with tf.Graph().as_default(), tf1.Session() as session:
-        w = tf1.get_variable("w", initializer=tf.ones([3, 2]), use_resource=True)
-        b = tf1.get_variable("b", initializer=tf.zeros([2]), use_resource=True)
-        rest = tf.matmul(tf.constant(x, tf.float32), w) + b - tf.constant(y, tf.float32)
-        rate = tf1.placeholder(tf.float32, [])
-        optimizer = make_optimizer(rate)
-        train_op = optimizer.minimize(tf.reduce_sum(tf.square(rest)))
-        session.run(tf1.global_variables_initializer())
-        for value in rates:
-            session.run(train_op, {rate: value})
-        return session.run([w, b]), optimizer.get_slot_names(), set(variables.read(session))
-
-
-def line_data():
-    generator = np.random.default_rng(0)
-    return generator.normal(size=(10, 3)) * [1, 10, 0.1], generator.normal(size=(10, 2))
-
-
-@pytest.mark.parametrize("options", [{}, {"decay": 0.5, "epsilon": 1e-3}])
-def test_rmsprop_is_the_stock_optimizer_and_hintons(options):
-    rates = np.geomspace(0.1, 0.001, 30)
-    own, *_ = least_squares(lambda rate: RMSProp(rate, **options), rates)
-    stock, *_ = least_squares(lambda rate: tf1.train.RMSPropOptimizer(rate, **options), rates)
-    (x, y), w, b = line_data(), np.ones((3, 2)), np.zeros(2)
-    rms_w, rms_b = np.ones((3, 2)), np.ones(2)
-    for rate in rates:
-        rest = x @ w + b - y
-        rmsprop_by_hand(w, rms_w, 2 * x.T @ rest, rate, **options)
-        rmsprop_by_hand(b, rms_b, 2 * rest.sum(axis=0), rate, **options)
-    for got, expected, exact in zip(own, stock, (w, b), strict=True):
-        assert got == pytest.approx(expected, abs=1e-6)
-        assert got == pytest.approx(exact, abs=1e-5)
-
-
-def test_rmsprop_keeps_no_momentum():
-    _, slots, names = least_squares(RMSProp, [])
-    assert slots == ["rms"]
-    assert len(names) == 4  # two weights and an rms of each
-
-
-# The compiled loop
-
-
-@contextlib.contextmanager
-def net(input_dim=3, target_dim=4):
-    """The loop of a net with a code of 2, in a session of its own."""
-    network, error = Dense(input_dim, 2, target_dim, "tanh", "glorot", seed=3), RMSE()
-
-    def objective(x, target, weight):
-        rows = error.rows(target, network.decode(network.encode(x)))
-        mean = tf.reduce_mean(rows) if weight is None else tf.reduce_sum(weight * rows)
-        return mean, error.reduce(mean)
-
-    def step(x, target, weight):
-        with tf.GradientTape() as tape:
-            mean, loss = objective(x, target, weight)
-        optimizer.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
-        return mean
-
-    with tf.Graph().as_default() as graph, tf1.Session() as session:
-        rate = variables.scalar("learning_rate", 0.0)
-        optimizer = RMSProp(rate)
-        # makes the slots, which the compiled function may not
-        optimizer.minimize(objective(tf.zeros([1, input_dim]), tf.zeros([1, target_dim]), None)[1])
-        trained = tf1.trainable_variables()
-        built = loop.build(lambda x, t: (x / 2, t - 1), step, rate, input_dim, target_dim)
-        session.run(tf1.global_variables_initializer())
-        graph.finalize()
-        yield session, built
-
-
-def steps_by_hand(values, batches):
-    """The same steps in float64, gradients included: changes the values, returns the errors.
-
-    A batch is (x, target, rate), or with a weight for each row after these.
-    """
-    weights = [values[name] for name in NAMES]
-    slots = [values.setdefault(f"rms of {name}", np.ones_like(values[name])) for name in NAMES]
-    w, b, v, c = weights
-    errors = []
-    for x, target, rate, *weight in batches:
-        x, target = x / 2, target - 1
-        share = weight[0] if weight else np.full(len(x), 1 / len(x))
-        code = np.tanh(x @ w + b)
-        rest = code @ v + c - target
-        errors.append(share @ np.mean(rest**2, axis=1))
-        d_output = share[:, None] * rest / rest.shape[1] / np.sqrt(errors[-1])
-        d_hidden = d_output @ v.T * (1 - code**2)
-        gradients = x.T @ d_hidden, d_hidden.sum(axis=0), code.T @ d_output, d_output.sum(axis=0)
-        for variable, rms, gradient in zip(weights, slots, gradients, strict=True):
-            rmsprop_by_hand(variable, rms, gradient, rate)
-    return errors
-
-
-def weights_of(session, dtype=np.float64):
-    read = variables.read(session)
-    return {name: read[name].astype(dtype) for name in NAMES}
-
-
-def assert_same_weights(session, expected):
-    for name in NAMES:
-        assert variables.read(session)[name] == pytest.approx(expected[name], abs=1e-5), name
-
-
-def block(*shape):
-    generator = np.random.default_rng(0)
-    x, target = generator.normal(size=(*shape, 3)), generator.normal(size=(*shape, 4))
-    return x, target, np.geomspace(0.1, 0.001, shape[0])
-
-
-def test_the_loop_takes_the_steps_that_numpy_takes():
-    x, target, rate = block(6, 5)
-    with net() as (session, built):
-        values = weights_of(session)
-        feed = {built.x: x, built.target: target, built.rate: rate, built.steps: 6}
-        for _ in range(2):  # the second block goes on from the first
-            expected = steps_by_hand(values, zip(x, target, rate, strict=True))
-            assert session.run(built.errors, feed) == pytest.approx(expected, rel=1e-4)
-            assert_same_weights(session, values)
-        assert variables.read(session)["learning_rate"] == np.float32(rate[-1])
-
-
-@pytest.mark.parametrize("steps", [0, 1, 4])
-def test_fewer_steps_than_the_block_holds_leave_the_rest_alone(steps):
-    x, target, rate = block(6, 5)
-    x[steps:], rate[steps:] = np.nan, np.nan  # would show everywhere
-    with net() as (session, built):
-        values = weights_of(session)
-        feed = {built.x: x, built.target: target, built.rate: rate, built.steps: steps}
-        errors = session.run(built.errors, feed)
-        done = steps_by_hand(values, list(zip(x, target, rate, strict=True))[:steps])
-        assert errors == pytest.approx([*done, *[0] * (6 - steps)], rel=1e-4)
-        assert not errors[steps:].any()
-        assert_same_weights(session, values)
-
-
-def test_rows_without_weight_make_a_truly_smaller_batch():
-    x, target, rate = block(4, 5)
-    x[3, 2:], target[3, 2:] = 50, -50  # stand where rows are missing
-    weight = np.full((4, 5), 1 / 5)
-    weight[3] = [1 / 2, 1 / 2, 0, 0, 0]
-    with net() as (session, built):
-        values = weights_of(session)
-        batches = list(zip(x, target, rate, strict=True))
-        batches[3] = x[3, :2], target[3, :2], rate[3]
-        feed = {built.x: x, built.target: target, built.rate: rate, built.steps: 4}
-        errors = session.run(built.weighted_errors, {**feed, built.weight: weight})
-        assert errors == pytest.approx(steps_by_hand(values, batches), rel=1e-4)
-        assert_same_weights(session, values)
-
-
-def test_rows_count_by_their_weights():
-    x, target, rate = block(3, 5)
-    weight = np.random.default_rng(1).uniform(0, 0.5, (3, 5))  # need not add up to 1
-    with net() as (session, built):
-        values = weights_of(session)
-        feed = {built.x: x, built.target: target, built.rate: rate, built.steps: 3}
-        errors = session.run(built.weighted_errors, {**feed, built.weight: weight})
-        expected = steps_by_hand(values, zip(x, target, rate, weight, strict=True))
-        assert errors == pytest.approx(expected, rel=1e-4)
-        assert_same_weights(session, values)
-
-
-def test_rows_are_their_own_target_where_none_is_fed():
-    x, _, rate = block(3, 5)
-    with net(target_dim=3) as (session, built):
-        values = weights_of(session)
-        errors = session.run(built.errors, {built.x: x, built.rate: rate, built.steps: 3})
-        assert errors == pytest.approx(
-            steps_by_hand(values, zip(x, x, rate, strict=True)), rel=1e-4
-        )
-        assert_same_weights(session, values)
-
-
-# Feeding
-
-
-def feeder(x, batch_size, target=None, weight=None):
-    """A feeder whose feeds have names for keys."""
-    return Feeder(Loop(*Loop._fields), Rows(x, target, weight), batch_size, parameters=1)
-
-
-@pytest.fixture
-def blocks_of_4(monkeypatch):
-    monkeypatch.setattr(feeding, "BLOCK_STEPS", 4)
-
-
-@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
-@pytest.mark.usefixtures("blocks_of_4")
-def test_arrays_hold_the_rows_of_the_block(dtype):
-    generator = np.random.default_rng(0)
-    x = generator.integers(0, 2 if dtype is bool else 256, (17, 2)).astype(dtype)
-    target = generator.integers(0, 2 if dtype is bool else 256, (17, 3)).astype(dtype)
-    feeding_rows = feeder(x, 3, target)
-    batches = epoch(17, 3, generator)  # [6, 3], the last one short
-    for part in (batches[:4], batches[4:]):
-        k = len(part)
-        rates = generator.uniform(size=k)
-        fetch, feed = feeding_rows.feed(part, rates)
-        assert fetch == "weighted_errors"
-        assert feed["steps"] == k
-        assert feed["rate"][:k] == pytest.approx(rates)
-        assert {array.shape[:2] for array in map(feed.get, ("x", "target", "weight"))} == {(4, 3)}
-        assert {feed[name].dtype for name in ("x", "target", "weight", "rate")} == {
-            np.dtype(np.float32)
-        }
-        present = part != PADDING
-        assert np.array_equal(feed["x"][:k][present], x[part[present]])
-        assert np.array_equal(feed["target"][:k][present], target[part[present]])
-        assert not feed["weight"][:k][~present].any()
-        for row, there in zip(feed["weight"], present, strict=False):
-            assert row[there] == pytest.approx(1 / there.sum())
-
-
-@pytest.mark.usefixtures("blocks_of_4")
-def test_padding_stands_for_finite_rows():
-    # 0 times NaN is NaN
-    feeding_rows = feeder(np.arange(5, dtype=np.uint8)[:, None], 3)
-    _, feed = feeding_rows.feed(np.array([[0, 1, 2], [3, 4, PADDING]]), np.ones(2))
-    assert np.isfinite(feed["x"]).all()
-
-
-@pytest.mark.usefixtures("blocks_of_4")
-def test_rows_that_all_weigh_the_same_need_no_weights():
-    x = np.zeros((6, 2))
-    fetch, feed = feeder(x, 3).feed(np.arange(6).reshape(2, 3), np.ones(2))
-    assert fetch == "errors"
-    assert feed.keys() == {"x", "rate", "steps"}
-
-
-@pytest.mark.parametrize("scale", [1, 1e-30, 1e30])
-@pytest.mark.parametrize("n_rows", [6, 8])
-def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
-    generator = np.random.default_rng(0)
-    weight = generator.uniform(0, 2, n_rows)
-    batches = epoch(n_rows, 3, generator)
-    feeding_rows = feeder(np.zeros((n_rows, 1)), 3, weight=np.float32(scale * weight))
-    fetch, feed = feeding_rows.feed(batches, np.ones(len(batches)))
-    assert fetch == "weighted_errors"
-    shares = feed["weight"][: len(batches)]
-    # against the mean weight of all rows, so that a heavy row is heavy even where it is alone
-    counts = (batches != PADDING).sum(axis=1, keepdims=True)
-    expected = np.where(batches == PADDING, 0, weight[batches] / weight.mean() / counts)
-    assert shares == pytest.approx(expected, rel=1e-5)
-    errors = generator.uniform(size=n_rows)
-    means = np.sum(shares * errors[batches], axis=1)
-    progress = Progress(n_rows, 3, 1, generator)
-    assert means @ progress.batch_shares() == pytest.approx(np.average(errors, weights=weight))
-
-
-def test_shares_of_weights_near_the_end_of_float32_are_finite():
-    weight = np.full(6, 1e38, np.float32)
-    _, feed = feeder(np.zeros((6, 1)), 3, weight=weight).feed(
-        np.arange(6).reshape(2, 3), np.ones(2)
-    )
-    assert feed["weight"][:2] == pytest.approx(np.full((2, 3), 1 / 3))
-
-
-@settings(deadline=None, derandomize=True)
-@given(
-    width=st.integers(1, 10**7),
-    target_width=st.integers(0, 10**7),
-    batch_size=st.integers(1, 10**6),
-    parameters=st.integers(1, 10**10),
-)
-def test_a_block_is_as_long_as_its_bounds_allow(width, target_width, batch_size, parameters):
-    nothing = np.zeros(1, np.float32)
-    x = np.broadcast_to(nothing, (10, width))  # takes no memory
-    target = np.broadcast_to(nothing, (10, target_width)) if target_width else None
-    steps = feeding.block_steps(batch_size, Rows(x, target, None), parameters)
-
-    def allowed(k):
-        size = 4 * k * batch_size * (width + target_width)
-        return (
-            k <= BLOCK_STEPS
-            and size <= BLOCK_BYTES
-            and 6 * k * parameters * batch_size <= BLOCK_FLOPS
-        )
-
-    assert type(steps) is int
-    assert steps >= 1
-    assert steps == 1 or allowed(steps)
-    assert not allowed(steps + 1)
+def same(got, expected):
+    """Whether two nested values are equal to the bit."""
+    np.testing.assert_equal(got, expected)
+    return True
 
 
 # Progress
+
+
+def progress_of(n_rows=7, batch_size=3, epochs=20, n_held=0, **options):
+    return Progress(n_rows, n_held, batch_size, epochs, SEED, True, **options)
+
+
+def through_json(progress):
+    return Progress(**json.loads(json.dumps(progress.to_json())), last=progress.last)
 
 
 @pytest.mark.parametrize(
@@ -333,91 +54,236 @@ def test_a_block_is_as_long_as_its_bounds_allow(width, target_width, batch_size,
     ],
 )
 def test_a_batch_counts_by_its_rows(n_rows, batch_size, shares):
-    progress = Progress(n_rows, batch_size, 1, np.random.default_rng(0))
-    assert progress.steps_per_epoch == len(shares)
-    assert progress.batch_shares() == pytest.approx(shares)
-    assert progress.batch_shares().sum() == pytest.approx(1, abs=1e-12)
+    assert progress_of(n_rows, batch_size).steps_per_epoch == len(shares)
+    for step, share in enumerate(shares):
+        errors = np.zeros(len(shares))
+        errors[step] = 1
+        means = progress_of(n_rows, batch_size).advance(errors, errors)
+        assert means == pytest.approx([share], abs=1e-15)
 
 
-def test_progress_survives_json_to_the_bit():
-    progress = Progress(7, 3, 20, np.random.default_rng(2))
-    list(progress.deal(2, 5))
-    progress.record(np.float32([0.1, 1 / 3]), np.array([1e-3, 1 / 7]))
-    text = json.dumps(progress.to_json())
-    again = Progress.from_json(json.loads(text))
-    assert json.dumps(again.to_json()) == text
-    assert (again.n_rows, again.batch_size, again.epochs, again.epoch) == (7, 3, 20, 2)
-    assert again.history == progress.history
-    assert again.history["learning_rate"] == [1e-3, 1 / 7]
-    assert np.array_equal(again.generator.permutation(99), progress.generator.permutation(99))
+@st.composite
+def accounts(draw):
+    """Rows, batch size, float32 errors and rates of some steps, and where they are cut."""
+    n_rows = draw(st.integers(1, 20))
+    batch_size = draw(st.integers(1, n_rows))
+    steps = draw(st.integers(1, 60))
+    generator = np.random.default_rng(draw(st.integers(0, 99)))
+    errors = np.float32(10.0 ** generator.uniform(-6, 6, steps))
+    cuts = sorted(draw(st.sets(st.integers(1, max(1, steps - 1)), max_size=8)) - {steps})
+    return n_rows, batch_size, errors, generator.uniform(size=steps), cuts
 
 
-def test_progress_deals_what_is_left_and_records_it():
-    progress = Progress(6, 2, 5, np.random.default_rng(0))
-    assert sum(map(len, progress.deal(2, 4))) == 6
-    progress.record(np.array([3.0, 2.0]), np.array([0.1, 0.2]))
-    assert sum(map(len, progress.deal(5, 4))) == 9
-    progress.record(np.array([1.0]), np.array([0.3]))
-    assert progress.epoch == 3
+@settings(deadline=None, derandomize=True)
+@given(accounts())
+def test_it_does_not_matter_where_steps_are_cut(account):
+    n_rows, batch_size, errors, rates, cuts = account
+    singly, in_parts = progress_of(n_rows, batch_size), progress_of(n_rows, batch_size)
+    expected = [singly.advance(errors[i : i + 1], rates[i : i + 1]) for i in range(len(errors))]
+    found = [
+        in_parts.advance(*part)
+        for part in zip(np.split(errors, cuts), np.split(rates, cuts), strict=True)
+    ]
+    assert same(np.concatenate(found), np.concatenate(expected))
+    assert same(vars(in_parts), vars(singly))
+    assert in_parts.step == len(errors)
+
+
+@settings(deadline=None, derandomize=True)
+@given(accounts())
+def test_the_mean_error_of_an_epoch_is_that_of_its_rows(account):
+    n_rows, batch_size, errors, rates, _ = account
+    progress = progress_of(n_rows, batch_size)
+    means = progress.advance(errors, rates)
+    per_epoch = -(-n_rows // batch_size)
+    done, left = divmod(len(errors), per_epoch)
+    rows = np.minimum(batch_size, n_rows - batch_size * np.arange(per_epoch))  # of each batch
+    whole = errors[: done * per_epoch].reshape(done, per_epoch).astype(np.float64)
+    expected = [np.average(some, weights=rows) for some in whole]
+    assert means == pytest.approx(expected, rel=1e-12)
+    assert progress.error_sum == pytest.approx(
+        errors[len(errors) - left :].astype(np.float64) @ rows[:left] / n_rows, rel=1e-12
+    )
+    assert progress.epoch == done
     assert progress.history == {
-        "epoch": [0, 1, 2],
-        "loss": [3, 2, 1],
-        "learning_rate": [0.1, 0.2, 0.3],
+        "epoch": list(range(done)),
+        "loss": [],
+        "learning_rate": rates[per_epoch - 1 :: per_epoch].tolist(),
     }
 
 
-# The trainer
+def test_the_share_of_planned_steps_goes_on_over_epochs():
+    progress = progress_of(7, 3, epochs=5)
+    assert progress.done(15) == pytest.approx(np.arange(15) / 15)
+    progress.advance(np.ones(4), np.ones(4))
+    assert progress.done(3) == pytest.approx(np.array([4, 5, 6]) / 15)
+    assert progress.done(0).shape == (0,)
 
 
-DATA = np.random.default_rng(7).normal(size=(8, 1))  # three steps an epoch, the last one short
+@pytest.mark.parametrize("n_held", [0, 2])
+def test_progress_survives_json_to_the_bit(n_held):
+    progress = progress_of(n_held=n_held, last={"w": np.ones(2, np.float32)}, best=1)
+    progress.advance(np.float32([0.1, 1 / 3, 7, 1e-9, 3, 2, 1 / 7]), np.linspace(1, 1 / 3, 7))
+    progress.history["loss"] = [1 / 3, 0.1]
+    again = through_json(progress)
+    assert same(vars(again), vars(progress))
+    assert again.error_sum > 0
+    assert (again.step, again.epoch, again.best, again.compiled) == (7, 2, 1, True)
+    more = np.float32([1 / 9, 1e5]), np.array([0.2, 0.1])
+    assert same(again.advance(*more), progress.advance(*more))
 
 
-def remaining(done):
+def test_progress_describes_itself_without_arrays():
+    assert "last" not in progress_of(last={"w": np.ones(2)}).to_json()
+
+
+@pytest.mark.parametrize("n_held", [0, 2])
+def test_a_copy_does_not_change_with_the_progress(n_held):
+    progress = progress_of(n_held=n_held, last={"w": np.ones(2)})
+    progress.advance(np.ones(4), np.ones(4))
+    kept, described = progress.copy(), copy.deepcopy(vars(progress))
+    progress.advance(np.ones(4), np.ones(4))
+    progress.best, progress.last, progress.epochs = 0, None, 99
+    for values in progress.history.values():
+        values.append(1.0)
+    assert same(vars(kept), described)
+
+
+@pytest.mark.parametrize(("folder", "saved"), [(None, ""), ("./model", ", saved in ./model")])
+def test_progress_tells_how_to_go_on(folder, saved):
+    progress = progress_of(7, 3, epochs=5, step=4)
+    expected = f"training stopped after 4 of 15 steps{saved}: train(..., resume=True) goes on"
+    assert progress.how_to_go_on(folder) == expected
+
+
+def test_what_is_watched_is_validation_where_there_is_any():
+    for n_held, expected in ((0, [1, 2]), (3, [3, 4])):
+        history = {"epoch": [0, 1], "loss": [1, 2], "learning_rate": [1, 1]}
+        if n_held:
+            history["validation_loss"] = [3, 4]
+        assert progress_of(n_held=n_held, history=history).monitored == expected
+
+
+# A step that is easily followed, and its trainer
+
+
+class Machine(NamedTuple):
+    """A loop whose step has a weight, and a slot that is not trained, as optimizers have.
+
+    Its error is the mean of its rows, or at a given count of steps a sign divided by 0.
+    """
+
+    session: tf1.Session
+    loop: Loop
+    init: tf.Operation
+
+
+@pytest.fixture(scope="module")
+def machine():
+    def step(x, target, weight):
+        mean = tf.reduce_sum(weight * x[:, 0])
+        error = tf.where(tf.equal(count, failing), sign / (count - failing), mean)
+        moved = 0.5 * slot + mean
+        w.assign_sub(rate * moved)
+        slot.assign(moved)
+        count.assign_add(1.0)
+        return error
+
+    with tf.Graph().as_default() as graph:
+        rate = variables.scalar("learning_rate", 0.0)
+        w = tf1.get_variable("w", initializer=1.0, use_resource=True)
+        slot, count = variables.scalar("slot", 0.0), variables.scalar("count", 0.0)
+        failing, sign = variables.scalar("failing", -1.0), variables.scalar("sign", 0.0)
+        built = loop.build(step, rate, 1, 1)
+        init = tf1.global_variables_initializer()
+        graph.finalize()
+    session = tf1.Session(graph=graph)
+    yield Machine(session, built, init)
+    session.close()
+
+
+def falling(done, losses):
     return 1 - done
 
 
-@contextlib.contextmanager
-def trainer(epochs, *, failing=-1, value=np.nan, step_done=lambda k: None):
-    """A trainer of a step that returns the mean of its rows, or once, at a given count, a value.
+def trainer(machine, epochs=5, *, length=4, start=None, validated=None, compiled=False, **options):
+    """A trainer of fresh variables, or of those of a state.
 
-    It adds 1 to a variable 'count', and its rate times the mean to a variable 'sum'.
+    Parameters
+    ----------
+    length : int
+        The most steps in a block.
+    validated : sequence or callable, optional
+        Validation loss of each epoch, or of the weight.
     """
-
-    def step(x, target, weight):
-        mean = tf.reduce_mean(x) if weight is None else tf.reduce_sum(weight * x[:, 0])
-        error = tf.where(tf.equal(count, failing), tf.constant(value, tf.float32), mean)
-        count.assign_add(1.0)
-        total.assign_add(rate * mean)
-        return error
-
-    with tf.Graph().as_default(), tf1.Session() as session:
-        rate = variables.scalar("learning_rate", 0.0)
-        count, total = variables.scalar("count", 0.0), variables.scalar("sum", 0.0)
-        built = loop.build(lambda x, target: (x, target), step, rate, 1, 1)
-        session.run(tf1.global_variables_initializer())
-        progress = Progress(len(DATA), 3, epochs, np.random.default_rng(5))
-        fed = Feeder(built, Rows(DATA, None, None), 3, parameters=1)
-        yield Trainer(session, fed, progress, remaining, lambda means: 2 * means, step_done)
-
-
-def state(trainer):
-    """All that training changes."""
-    progress = copy.deepcopy(trainer.progress.to_json())
-    return variables.read(trainer.session), progress
+    session = machine.session
+    session.run(machine.init)
+    progress = Progress(len(DATA), 0 if validated is None else 2, 3, epochs, SEED, compiled)
+    if start is not None:
+        values, described, last = start
+        variables.write(session, values)
+        progress = Progress(**json.loads(json.dumps(described)), last=last)
+        progress.epochs = epochs
+    fed = Feeder(
+        machine.loop, open_rows(DATA, None, None, 1, 1), 3, 1, lambda piece: piece, SEED, compiled
+    )
+    fed.length = length
+    options = {"rate": falling, "watches": False, "losses": lambda means: 2 * means, **options}
+    running = Trainer(session, fed, progress, **options)
+    if callable(validated):
+        running.validate = lambda: validated(float(weight_of(running)))
+    elif validated is not None:
+        running.validate = lambda: validated[running.progress.epoch - 1]
+    return running
 
 
-def assert_same_state(got, expected):
-    np.testing.assert_equal(got[0], expected[0])
-    assert got[1] == expected[1]
+def weight_of(running):
+    return variables.read(running.session)["w"]
 
 
-def whole_run(epochs, every=2):
-    with trainer(epochs) as running:
-        list(running.run(every))
-        return state(running)
+def state(running):
+    """All that training changes: variables, progress, and weights to go on with."""
+    progress = running.progress
+    return (
+        variables.read(running.session),
+        copy.deepcopy(progress.to_json()),
+        copy.deepcopy(progress.last),
+    )
 
 
-@pytest.mark.usefixtures("blocks_of_4")
+def whole_run(machine, epochs=5, every=2, **options):
+    running = trainer(machine, epochs, **options)
+    list(running.run(every))
+    return state(running)
+
+
+def bowl(w):
+    """A validation loss that has its least at a weight on the way."""
+    return (w - 1.2) ** 2
+
+
+MODES = {
+    "plain": {},
+    "compiled": {"compiled": True},
+    "watching": {"rate": lambda done, losses: (1 - done) / (1 + sum(losses) ** 2), "watches": True},
+    "on a plateau": {
+        "rate": lambda done, losses: Plateau(0.5, 2).factors(done, losses),
+        "watches": True,
+        "validated": SCRIPT,
+    },
+    "validated": {"validated": SCRIPT},
+    "validated by weight": {"validated": bowl},
+    "impatient": {"validated": SCRIPT, "patience": 1},
+}
+every_mode = pytest.mark.parametrize("options", list(MODES.values()), ids=list(MODES))
+# longer than an epoch, so that it spans two, and shorter, so that it ends within
+in_blocks_of_any_length = pytest.mark.parametrize("length", [4, 2])
+
+
+# Reports
+
+
+@pytest.mark.parametrize("validated", [None, SCRIPT])
 @pytest.mark.parametrize(
     ("epochs", "every", "reported"),
     [
@@ -430,94 +296,486 @@ def whole_run(epochs, every=2):
         (3, 10, [0, 2]),
     ],
 )
-def test_reports_come_after_the_epochs_documented(epochs, every, reported):
-    with trainer(epochs) as running:
-        got = []
-        for last in running.run(every):
-            got.append(last)
-            assert running.progress.epoch == last + 1
-            assert variables.read(running.session)["count"] == 3 * (last + 1)
+def test_reports_come_after_the_epochs_documented(machine, epochs, every, reported, validated):
+    running = trainer(machine, epochs, validated=validated)
+    got = []
+    for nothing in running.run(every):
+        assert nothing is None
+        got.append(running.progress.epoch - 1)
+        assert running.progress.history["epoch"] == list(range(running.progress.epoch))
+        assert variables.read(machine.session)["count"] == STEPS * running.progress.epoch
     assert got == reported
 
 
-@pytest.mark.usefixtures("blocks_of_4")
-def test_training_that_goes_on_reports_the_rest():
-    with trainer(3) as running:
-        list(running.run(2))
-        running.progress.epochs = 6
-        assert list(running.run(2)) == [4, 5]
-        assert list(running.run(2)) == [5]  # nothing is left to do
-        assert running.progress.history["epoch"] == list(range(6))
+def test_training_that_goes_on_reports_the_rest(machine):
+    running = trainer(machine, 3)
+    list(running.run(2))
+    running.progress.epochs = 6
+    assert [running.progress.epoch for _ in running.run(2)] == [5, 6]
+    assert running.progress.history["epoch"] == list(range(6))
 
 
-@pytest.mark.usefixtures("blocks_of_4")
-def test_a_run_keeps_its_account():
+@every_mode
+def test_a_run_with_nothing_left_to_do_reports_once_and_changes_nothing(machine, options):
+    running = trainer(machine, **options)
+    list(running.run(2))
+    for epochs in (5, 1):
+        running.progress.epochs = epochs
+        kept = state(running)
+        assert len(list(running.run(2))) == 1
+        assert same(state(running), kept)
+
+
+def test_a_run_keeps_its_account(machine):
     blocks = []
-    with trainer(5, step_done=blocks.append) as running:
-        list(running.run(2))
-        values, progress = state(running)
+    running = trainer(machine, block_done=blocks.append)
+    list(running.run(2))
+    values, progress, last = state(running)
+    w, slot, means = 1.0, 0.0, []
     rates = 1 - np.arange(15) / 15  # by the share of the planned steps that is done
-    generator = np.random.default_rng(5)
-    batches = np.concatenate([epoch(8, 3, generator) for _ in range(5)])
-    means = [DATA[batch[batch != PADDING]].mean() for batch in batches]
-    assert values["sum"] == pytest.approx(rates @ means, abs=1e-5)
+    orders = [np.random.default_rng([SEED, epoch]).permutation(8) for epoch in range(5)]
+    dealt = np.concatenate([part for order in orders for part in batches([order], 3)])
+    for rate, batch in zip(rates, dealt, strict=True):
+        means.append(DATA[batch[batch != PADDING]].mean(dtype=np.float64))
+        slot = 0.5 * slot + means[-1]
+        w -= rate * slot
+    assert values["w"] == pytest.approx(w, abs=1e-5)
+    assert values["slot"] == pytest.approx(slot, abs=1e-5)
+    assert values["learning_rate"] == np.float32(rates[-1])
     assert progress["history"]["epoch"] == [0, 1, 2, 3, 4]
     # of all rows, each batch by its size, through the function given
     assert progress["history"]["loss"] == pytest.approx([2 * DATA.mean()] * 5, abs=1e-6)
     assert progress["history"]["learning_rate"] == pytest.approx(rates[2::3])
-    assert progress["generator"] == generator.bit_generator.state
+    assert (progress["step"], progress["error_sum"], progress["best"], last) == (15, 0, None, None)
     assert blocks == [3, 4, 2, 4, 2]  # cut at each report
 
 
-@pytest.mark.usefixtures("blocks_of_4")
+@pytest.mark.parametrize(("length", "expected"), [(4, [3] * 5), (2, [2, 1] * 5)])
+@pytest.mark.parametrize("options", [MODES["validated"], MODES["watching"]])
+def test_blocks_end_with_each_epoch_where_its_loss_is_asked_for(machine, options, length, expected):
+    blocks = []
+    list(trainer(machine, length=length, block_done=blocks.append, **options).run(10))
+    assert blocks == expected
+
+
+@every_mode
+def test_how_often_a_run_reports_and_how_long_blocks_are_changes_nothing(machine, options):
+    expected = whole_run(machine, every=1, **options)
+    assert same(whole_run(machine, every=2, **options), expected)
+    assert same(whole_run(machine, every=100, **options), expected)
+    assert same(whole_run(machine, length=1, **options), expected)
+
+
+@pytest.mark.parametrize(("validated", "name"), [(None, "loss"), (SCRIPT, "validation_loss")])
+def test_the_rate_knows_the_losses_of_all_epochs_before(machine, validated, name):
+    known = []
+
+    def rate(done, losses):
+        known.append(list(losses))
+        return 1 - done
+
+    running = trainer(machine, rate=rate, watches=True, validated=validated)
+    list(running.run(2))
+    losses = running.progress.history[name]
+    assert len(set(losses)) > 1
+    assert known == [losses[:epoch] for epoch in range(5)]
+
+
+def test_a_run_that_is_left_at_a_report_ends_its_thread_and_goes_on(machine):
+    def blocks(*arguments):
+        held.append(dealt(*arguments))  # or it would end when it is forgotten
+        return held[-1]
+
+    held, others = [], set(threading.enumerate())
+    running = trainer(machine)
+    dealt, running.feeder.blocks = running.feeder.blocks, blocks
+    reports = running.run(2)
+    next(reports)
+    assert set(threading.enumerate()) > others
+    reports.close()
+    assert set(threading.enumerate()) == others
+    assert running.progress.epoch == 1
+    list(running.run(2))
+    assert set(threading.enumerate()) == others
+    assert same(state(running), whole_run(machine))
+
+
+# What ends training
+
+
+def failure_in(place, after, error):
+    """Options of a trainer that meets an error at the given call of one of its functions."""
+    calls = itertools.count(1)
+
+    def failing(function):
+        def call(*arguments):
+            if next(calls) == after:
+                raise error
+            return function(*arguments)
+
+        return call
+
+    functions = {
+        "rate": falling,
+        "losses": lambda means: 2 * means,
+        "validate": lambda: 1.0,
+        "block_done": lambda steps: None,
+    }
+    return {place: failing(functions[place])}
+
+
+@pytest.mark.parametrize("validated", [None, SCRIPT])
 @pytest.mark.parametrize(
-    ("failing", "value", "place"),
-    [(0, np.nan, (0, 0)), (2, np.inf, (0, 2)), (7, -np.inf, (2, 1)), (14, np.nan, (4, 2))],
+    ("failing", "sign", "place"),
+    [(0, 0, (0, 0)), (2, 1, (0, 2)), (7, -1, (2, 1)), (14, 0, (4, 2))],
 )
-def test_a_loss_that_is_not_finite_is_named_and_undone(failing, value, place):
-    with trainer(5, failing=failing, value=value) as running:
-        kept = state(running)
-        message = f"loss is {value} at epoch {place[0]}, step {place[1]};"
-        with pytest.raises(FloatingPointError, match=message):
-            for _ in running.run(2):
-                kept = state(running)
-        assert_same_state(state(running), kept)
+def test_an_error_that_is_not_finite_is_named_and_undone(machine, failing, sign, place, validated):
+    running = trainer(machine, validated=validated)
+    variables.write(machine.session, {"failing": failing, "sign": sign})
+    kept = state(running)
+    value = {0: np.nan, 1: np.inf, -1: -np.inf}[sign]
+    message = f"loss is {value} at epoch {place[0]}, step {place[1]};"
+    with pytest.raises(FloatingPointError, match=message):
+        for _ in running.run(2):
+            kept = state(running)
+    assert same(state(running), kept)
     assert kept[1]["history"]["epoch"] == list(range({0: 0, 1: 1, 2: 1, 4: 3}[place[0]]))
 
 
-@pytest.mark.usefixtures("blocks_of_4")
-@pytest.mark.parametrize(
-    ("error", "after"), [(KeyboardInterrupt, 1), (KeyboardInterrupt, 2), (RuntimeError, 3)]
-)
-def test_whatever_stops_training_it_is_as_it_last_reported_and_goes_on(error, after):
-    blocks = []
+def diverging(done, losses):
+    """Rates that make the weight infinite in the fourth epoch."""
+    return np.where(done < 0.65, 1, np.inf)
 
-    def stop(k):
-        blocks.append(k)
-        if len(blocks) == after:
-            raise error
 
-    with trainer(5, step_done=stop) as running:
-        kept = state(running)
-        with pytest.raises(error):
-            for _ in running.run(2):
-                kept = state(running)
-        assert_same_state(state(running), kept)
+@pytest.mark.parametrize("validated", [None, [1.0] * 5])
+def test_a_weight_that_is_not_finite_is_found_at_the_report_and_undone(machine, validated):
+    running = trainer(machine, validated=validated, rate=diverging)
+    kept = state(running)
+    with pytest.raises(FloatingPointError, match="is not finite after epoch"):
+        for _ in running.run(2):
+            kept = state(running)
+    assert same(state(running), kept)
+    assert running.progress.epoch == 3
+
+
+def test_epochs_are_numbered_from_0_where_a_weight_is_not_finite(machine):
+    with pytest.raises(FloatingPointError, match=r"epoch 4\b"):  # the last of five, as reported
+        list(trainer(machine, rate=diverging).run(2))
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["losses", "validation"])
+@pytest.mark.parametrize("epoch", [0, 2, 4])
+def test_a_loss_of_a_reported_epoch_that_is_not_finite_is_undone(machine, name, epoch, value):
+    assert_undone_where_a_loss_is_not_finite(machine, name, epoch, value)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+@pytest.mark.parametrize("name", ["losses", "validation"])
+@pytest.mark.parametrize("epoch", [1, 3])
+def test_a_loss_between_reports_that_is_not_finite_is_undone(machine, name, epoch, value):
+    assert_undone_where_a_loss_is_not_finite(machine, name, epoch, value)
+
+
+def assert_undone_where_a_loss_is_not_finite(machine, name, epoch, value):
+    script = [value if number == epoch else 1.0 for number in range(5)]
+    ended = iter(script)
+    running = trainer(
+        machine,
+        validated=script if name == "validation" else [1.0] * 5,
+        losses=lambda means: np.array([next(ended) for _ in means] if name == "losses" else means),
+    )
+    kept = state(running)
+    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf|-inf) at epoch"):
+        for _ in running.run(2):
+            kept = state(running)
+    assert same(state(running), kept)
+    assert running.progress.epoch == {0: 0, 1: 1, 2: 1, 3: 3, 4: 3}[epoch]
+
+
+@pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("full"), SystemExit(1)])
+@pytest.mark.parametrize("after", [1, 2, 3, 5])
+@pytest.mark.parametrize("place", ["rate", "losses", "validate", "block_done"])
+def test_whatever_ends_training_it_is_as_it_last_reported_and_goes_on(machine, place, after, error):
+    validated = [1.0] * 5 if place == "validate" else SCRIPT
+    running = trainer(machine, validated=validated)
+    vars(running).update(failure_in(place, after, error))
+    kept = state(running)
+    with pytest.raises(type(error)) as caught:
+        for _ in running.run(2):
+            kept = state(running)
+    assert caught.value is error
+    assert same(state(running), kept)
+    list(running.run(2))
+    assert same(state(running), whole_run(machine, validated=validated))
+
+
+@every_mode
+def test_what_was_undone_is_done_again_to_the_bit(machine, options):
+    expected = whole_run(machine, **options)
+    for after in (1, 2, 3):
+        failure = failure_in("block_done", after, RuntimeError())
+        running = trainer(machine, **options, **failure)
+        with pytest.raises(RuntimeError):
+            list(running.run(2))
         list(running.run(2))
-        assert_same_state(state(running), whole_run(5))
+        assert same(state(running), expected)
 
 
-@pytest.mark.usefixtures("blocks_of_4")
-def test_how_often_a_run_reports_changes_nothing():
-    assert_same_state(whole_run(5, every=1), whole_run(5, every=10))
+@pytest.mark.parametrize("error", [OSError(), KeyboardInterrupt()])
+def test_an_error_of_the_blocks_is_undone(machine, monkeypatch, error):
+    running = trainer(machine, validated=SCRIPT)
+    whole = running.feeder.blocks
+    failing = failure_in("block_done", 4, error)["block_done"]
+
+    def blocks(start, cuts):
+        for block in whole(start, cuts):
+            failing(block.steps)
+            yield block
+
+    monkeypatch.setattr(running.feeder, "blocks", blocks)
+    kept = state(running)
+    with pytest.raises(type(error)) as caught:
+        for _ in running.run(2):
+            kept = state(running)
+    assert caught.value is error
+    assert same(state(running), kept)
+    assert running.progress.epoch == 3
 
 
-@pytest.mark.usefixtures("blocks_of_4")
-def test_a_run_goes_on_elsewhere_from_variables_and_json():
-    with trainer(5) as first, trainer(5) as second:
-        next(first.run(2))
-        values, described = state(first)
-        variables.write(second.session, values)
-        second.progress = Progress.from_json(json.loads(json.dumps(described)))
-        list(second.run(2))
-        assert_same_state(state(second), whole_run(5))
+# Stopping where it is asked for
+
+
+def stopping_after(blocks, machine, epochs=5, **options):
+    """A trainer that is asked to stop during the given block, from 1."""
+    counted = itertools.count(1)
+
+    def ask(steps):
+        if next(counted) == blocks:
+            running.asked.set()
+
+    running = trainer(machine, epochs, block_done=ask, **options)
+    return running
+
+
+def test_training_ends_with_the_block_during_which_that_is_asked(machine):
+    # blocks of 3, 4, 2, 4, 2 steps
+    for blocks, steps, epochs, reports in (
+        (1, 3, [0], 1),
+        (2, 7, [0, 1], 2),
+        (3, 9, [0, 1, 2], 2),
+        (4, 13, [0, 1, 2, 3], 3),
+        (5, 15, [0, 1, 2, 3, 4], 3),
+    ):
+        running = stopping_after(blocks, machine)
+        assert len(list(running.run(2))) == reports
+        values, progress, _ = state(running)
+        assert progress["step"] == values["count"] == steps
+        assert progress["history"]["epoch"] == epochs
+        assert len(progress["history"]["loss"]) == len(epochs)
+
+
+def test_the_account_of_the_epoch_under_way_is_kept_where_training_stops(machine):
+    running = stopping_after(2, machine)
+    list(running.run(2))
+    order = np.random.default_rng([SEED, 2]).permutation(8)
+    assert running.progress.step == 7
+    assert running.progress.error_sum == pytest.approx(DATA[order[:3]].sum() / 8, rel=1e-6)
+
+
+def test_a_run_that_stops_within_an_epoch_rests_with_the_best_weights_that_it_has(machine):
+    weights = []  # after each block, of 2 and 1 steps
+    running = trainer(machine, length=2, validated=[3.0, 2.0, 1.0, 1.0, 1.0])
+    running.block_done = lambda steps: weights.append(weight_of(running))
+    list(running.run(10))
+    for blocks, best, rest, last in ((1, None, 0, None), (3, 0, 1, 2), (4, 1, 3, None)):
+        stopped = stopping_after(blocks, machine, length=2, validated=[3.0, 2.0, 1.0, 1.0, 1.0])
+        list(stopped.run(10))
+        assert stopped.progress.best == best
+        assert weight_of(stopped) == weights[rest]
+        assert same(stopped.progress.last, None if last is None else {"w": weights[last]})
+
+
+def test_no_step_is_taken_where_it_was_asked_before(machine):
+    running = trainer(machine, validated=SCRIPT)
+    running.asked.set()
+    kept = state(running)
+    assert len(list(running.run(2))) == 1
+    assert same(state(running), kept)
+
+
+def test_training_ends_at_a_report_where_it_is_asked_then(machine):
+    running = trainer(machine)
+    for _ in running.run(2):
+        if running.progress.epoch == 3:
+            running.asked.set()
+    assert running.progress.step == 9
+
+
+@pytest.mark.parametrize("every", [1, 2, 100])
+@in_blocks_of_any_length
+@every_mode
+def test_a_run_that_was_stopped_after_any_block_ends_as_if_it_was_not(
+    machine, options, length, every
+):
+    options = {"length": length, **options}
+    ends = []
+    expected = whole_run(machine, every=every, block_done=ends.append, **options)
+    for blocks in range(1, len(ends) + 1):
+        first = stopping_after(blocks, machine, **options)
+        list(first.run(every))
+        stopped = state(first)
+        assert stopped[1]["step"] == sum(ends[:blocks])
+        second = trainer(machine, start=stopped, **options)
+        list(second.run(every))
+        assert same(state(second), expected)
+
+
+@in_blocks_of_any_length
+@every_mode
+def test_a_run_that_is_stopped_after_every_block_ends_as_if_it_was_not(machine, options, length):
+    options = {"length": length, **options}
+    expected = whole_run(machine, **options)
+    now = None
+    for _ in range(15):
+        running = stopping_after(1, machine, start=now, **options)
+        list(running.run(3))
+        now = state(running)
+    assert same(now, expected)
+
+
+@in_blocks_of_any_length
+@every_mode
+def test_a_run_that_failed_after_it_was_stopped_goes_on_all_the_same(machine, options, length):
+    options = {"length": length, **options}
+    expected = whole_run(machine, **options)
+    first = stopping_after(2, machine, **options)
+    list(first.run(100))
+    stopped = state(first)
+    failure = failure_in("block_done", 1, RuntimeError())
+    second = trainer(machine, start=stopped, **options, **failure)
+    with pytest.raises(RuntimeError):
+        list(second.run(100))
+    assert same(state(second), stopped)
+    list(second.run(100))
+    assert same(state(second), expected)
+
+
+@pytest.mark.parametrize("options", [{}, {"validated": SCRIPT}, {"validated": bowl}])
+def test_more_epochs_than_were_planned_are_those_of_one_run(machine, options):
+    steady = {"rate": lambda done, losses: np.full(len(done), 0.5), **options}  # whatever the plan
+    first = whole_run(machine, 3, **steady)
+    second = trainer(machine, 5, start=first, **steady)
+    list(second.run(2))
+    assert same(state(second), whole_run(machine, 5, **steady))
+
+
+# Validation
+
+
+def replay(losses, patience=None, min_gain=0.0):
+    """The best epoch, and how many are trained."""
+    best, waited = 0, 0
+    for epoch, loss in enumerate(losses[1:], 1):
+        better = loss < losses[best] - min_gain
+        best, waited = (epoch, 0) if better else (best, waited + 1)
+        if waited == patience:
+            return best, epoch + 1
+    return best, len(losses)
+
+
+@settings(deadline=None, derandomize=True, max_examples=60)
+@given(
+    losses=st.lists(st.sampled_from([0.0, 0.5, 0.9, 1.0, 1.1, 1.5, 3.0]), min_size=1, max_size=12),
+    patience=st.none() | st.integers(1, 5),
+    min_gain=st.sampled_from([0.0, 0.1, 0.5]),
+    every=st.integers(1, 13),
+)
+def test_a_run_rests_with_the_weights_of_the_best_epoch_and_ends_where_patience_does(
+    machine, losses, patience, min_gain, every
+):
+    def validate():
+        trained.append(weight_of(running))
+        return losses[running.progress.epoch - 1]
+
+    trained = []  # the weight at the end of each epoch
+    running = trainer(machine, len(losses), validated=losses, patience=patience, min_gain=min_gain)
+    running.validate = validate
+    ends = []
+    for _ in running.run(every):
+        progress = running.progress
+        ends.append(progress.epoch)
+        best, _ = replay(losses[: progress.epoch], None, min_gain)
+        assert progress.best == best
+        assert weight_of(running) == trained[best]
+        if best == progress.epoch - 1:
+            assert progress.last is None
+        else:
+            assert same(progress.last, {"w": trained[-1]})
+        assert variables.read(machine.session)["count"] == STEPS * progress.epoch
+    best, epochs = replay(losses, patience, min_gain)
+    assert (progress.best, progress.epoch) == (best, epochs)
+    assert ends == sorted({*range(1, epochs, every), epochs})
+    assert progress.history["validation_loss"] == losses[:epochs]
+    assert progress.history["epoch"] == list(range(epochs))
+
+
+@pytest.mark.parametrize(
+    ("losses", "patience", "min_gain", "best", "epochs"),
+    [
+        ([5, 4, 3, 2, 1], 1, 0, 4, 5),
+        ([5, 4, 4, 4, 1], 2, 0, 1, 4),  # equal is not better
+        ([5, 4, 4, 3, 3], 2, 0, 3, 5),  # the count begins anew
+        ([5, 6, 7, 8, 9], 3, 0, 0, 4),
+        ([5, 4.5, 4, 3.5, 3], 1, 1, 0, 2),
+        ([5, 4.5, 3.9, 3.5, 3], 2, 1, 2, 5),  # below the best, not below the last
+        ([5, 4, 3, 2, 1], 9, 4, 0, 5),  # by more than the gain
+        ([5, 6, 7, 8, 1], None, 0, 4, 5),
+    ],
+)
+def test_patience_and_gain_by_example(machine, losses, patience, min_gain, best, epochs):
+    running = trainer(machine, validated=losses, patience=patience, min_gain=min_gain)
+    list(running.run(10))
+    assert (running.progress.best, running.progress.epoch) == (best, epochs)
+
+
+@pytest.mark.parametrize("every", [1, 2, 100])
+def test_validation_changes_nothing_but_what_the_run_rests_with(machine, every):
+    values, described, _ = whole_run(machine, 8)
+    resting, validated, last = whole_run(machine, 8, every=every, validated=SCRIPT)
+    assert same(last, {"w": values.pop("w")})
+    assert resting.pop("w") != last["w"]
+    assert same(resting, values)
+    del validated["history"]["validation_loss"]
+    assert validated["best"] == 6
+    assert same({**validated, "n_held": 0, "best": None}, described)
+
+
+def test_validation_measures_the_weights_that_are_trained_not_those_rested_with(machine):
+    def validate(w):
+        seen.append(w)
+        return float(len(seen))  # the first is the best
+
+    seen = []
+    running = trainer(machine, validated=validate)
+    rested = [weight_of(running) for _ in running.run(1)]
+    assert rested == [seen[0]] * 5
+    trained = trainer(machine)
+    assert seen == [weight_of(trained) for _ in trained.run(1)]
+
+
+def test_patience_without_validation_never_runs_out(machine):
+    assert same(whole_run(machine, patience=1), whole_run(machine))
+
+
+@pytest.mark.parametrize("every", [1, 3])
+@pytest.mark.parametrize(("less", "more"), [(1, 2), (1, 3), (2, 3), (1, None), (2, None)])
+def test_a_run_that_ended_early_goes_on_with_more_patience(machine, less, more, every):
+    script = [5.0, 3.0, 4.0, 2.0, 2.5, 3.0, 1.9, 2.0, 2.1, 2.2]
+    options = {"validated": script, "every": every}
+    first = whole_run(machine, 10, patience=less, **options)
+    assert first[1]["step"] < 10 * STEPS
+    second = trainer(machine, 10, start=first, validated=script, patience=more)
+    list(second.run(every))
+    assert second.progress.epoch == replay(script, more)[1]
+    assert same(state(second), whole_run(machine, 10, patience=more, **options))

@@ -1,8 +1,10 @@
 """Checkpoints: numbered saves in a folder, each complete or not there.
 
-A save is three files: `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFlow's
-`Saver`, and `model-7.json`, the manifest, which names the other two with their SHA-256. The
-manifest is renamed into place last, so a save that was interrupted has none and does not count.
+A save is `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFlow's `Saver`, and
+`model-7.json`, the manifest, which names the others with their SHA-256. The manifest is renamed
+into place last, so a save that was interrupted has none and does not count. Where validation has
+found weights better than those last trained, the `Saver` writes the best, and `model-7.last.npz`
+keeps the others to go on with.
 """
 
 from __future__ import annotations
@@ -15,11 +17,13 @@ import warnings
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-FORMAT = 1
+FORMAT = 2
 KEPT = 5  # saves of the same folder
+LAST = ".last.npz"
 
 
 def saver() -> tf1.train.Saver:
@@ -32,6 +36,7 @@ def save(
     saver: tf1.train.Saver,
     session: tf1.Session,
     description: dict[str, Any],
+    last: dict[str, np.ndarray] | None,
 ) -> Path:
     """Write one more numbered save, and remove all but the newest `KEPT`.
 
@@ -43,6 +48,8 @@ def save(
     session : Session
     description : dict
         What the manifest carries besides format, variables and files.
+    last : dict of arrays or None
+        Weights to go on with, by name, where they are not those of the session.
 
     Returns
     -------
@@ -56,6 +63,8 @@ def save(
         prefix = Path(
             saver.save(session, str(folder / "model"), global_step=number, write_meta_graph=False)
         )
+    if last is not None:
+        np.savez(f"{prefix}{LAST}", **last)  # type: ignore[arg-type]
     manifest = {
         "format": FORMAT,
         **description,
@@ -105,8 +114,13 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
 
 def restore(
     prefix: Path, manifest: dict[str, Any], saver: tf1.train.Saver, session: tf1.Session
-) -> None:
+) -> dict[str, np.ndarray] | None:
     """Read a save into a session, after its shapes have been compared.
+
+    Returns
+    -------
+    dict of arrays or None
+        Weights to go on with, by name, where they are not those of the session.
 
     Raises
     ------
@@ -116,6 +130,10 @@ def restore(
     require_same(prefix, manifest["variables"], shapes(session.graph))
     with session.graph.as_default():
         saver.restore(session, str(prefix))
+    if f"{prefix.name}{LAST}" not in manifest["files"]:
+        return None
+    with np.load(f"{prefix}{LAST}", allow_pickle=False) as last:
+        return dict(last)
 
 
 def require_same(prefix: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:

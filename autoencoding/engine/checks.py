@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import operator
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -28,13 +28,35 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
 
 def positive(name: str, value: Any) -> float:
     """Check a number that is finite and above 0 as float32."""
-    if isinstance(value, bool) or not isinstance(value, (int, float, np.integer, np.floating)):
+    if not is_number(value):
         raise TypeError(f"{name} must be a number, got {value!r}")
     with np.errstate(over="ignore"):
         rounded = np.float32(value)
     if not (np.isfinite(rounded) and rounded > 0):
         raise ValueError(f"{name} must be finite and above 0 as float32, got {value!r}")
     return float(value)
+
+
+def share(name: str, value: Any) -> float:
+    """Check a number above 0 and below 1."""
+    number = positive(name, value)
+    if number >= 1:
+        raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
+    return number
+
+
+def at_least_zero(name: str, value: Any) -> float:
+    """Check a number that is 0 or above, and finite as float32."""
+    if is_number(value) and value <= 0:
+        if value < 0:
+            raise ValueError(f"{name} must be 0 or above, got {value!r}")
+        return 0.0
+    return positive(name, value)
+
+
+def is_number(value: Any) -> bool:
+    """Whether this is one real number, of Python's or NumPy's."""
+    return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
 def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
@@ -45,7 +67,7 @@ def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
 
 
 def rows(name: str, value: Any, width: int) -> np.ndarray:
-    """Check rows of finite numbers.
+    """Check rows of real numbers; whether they are finite is for `finite`, piece by piece.
 
     Parameters
     ----------
@@ -59,13 +81,12 @@ def rows(name: str, value: Any, width: int) -> np.ndarray:
     Returns
     -------
     array, shape [n, width]
-        In its own dtype, without a copy where the value is an array already. Every entry is
-        finite as float32.
+        In its own dtype, without a copy where the value is an array already.
 
     Raises
     ------
     ValueError
-        Not two-dimensional, empty, another width, not real numbers, or not finite as float32.
+        Not two-dimensional, empty, another width, or not real numbers.
     TypeError
         A sparse matrix.
     """
@@ -77,8 +98,6 @@ def rows(name: str, value: Any, width: int) -> np.ndarray:
         raise ValueError(f"{name} must have {width} columns, got {array.shape[1]}")
     if not len(array):
         raise ValueError(f"{name} must have at least one row, got shape {array.shape}")
-    if array.dtype.kind == "f":
-        _require_finite(name, array)
     return array  # [n, width]
 
 
@@ -87,11 +106,36 @@ def weights(name: str, value: Any, n_rows: int) -> np.ndarray:
     column = _real(name, value)
     if column.shape != (n_rows,):
         raise ValueError(f"{name} must have shape ({n_rows},), got {column.shape}")
-    _require_finite(name, column[:, None])
+    finite(name, column[:, None])
     column = column.astype(np.float32)  # [n_rows]
     if column.min() < 0 or not column.any():
         raise ValueError(f"{name} must be 0 or more, and not 0 for every row")
     return column
+
+
+def finite(name: str, array: np.ndarray, numbers: Sequence[int] | np.ndarray | None = None) -> None:
+    """Raise a ValueError for an entry of rows [m, d] that is not finite as float32.
+
+    Parameters
+    ----------
+    name : str
+        What the argument is called, for the message.
+    array : array, shape [m, d]
+    numbers : sequence of int, length m, optional
+        What the rows are numbered, for the message; 0, 1, ... by default.
+    """
+    if array.dtype.kind != "f":
+        return
+    for part in slices(*array.shape):
+        with np.errstate(over="ignore"):
+            good = np.isfinite(array[part].astype(np.float32, copy=False))  # [rows, d]
+        if not good.all():
+            row, column = np.argwhere(~good)[0]
+            place = part.start + row
+            raise ValueError(
+                f"{name} must be finite as float32, got {array[part][row, column]} "
+                f"in row {place if numbers is None else numbers[place]}, column {column}"
+            )
 
 
 def slices(n_rows: int, width: int) -> list[slice]:
@@ -107,7 +151,7 @@ def _real(name: str, value: Any) -> np.ndarray:
         array = np.asarray(value)
         if array.dtype.kind == "O":
             array = _numbers(array)
-    except (TypeError, ValueError) as error:
+    except (TypeError, ValueError, OverflowError) as error:
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")
@@ -120,15 +164,3 @@ def _numbers(array: np.ndarray) -> np.ndarray:
         if entry is None or isinstance(entry, (str, bytes)):
             raise ValueError(f"it holds {entry!r}")
     return array.astype(np.float64)
-
-
-def _require_finite(name: str, array: np.ndarray) -> None:
-    for part in slices(*array.shape):
-        with np.errstate(over="ignore"):
-            finite = np.isfinite(array[part].astype(np.float32, copy=False))  # [rows, width]
-        if not finite.all():
-            row, column = np.argwhere(~finite)[0]
-            raise ValueError(
-                f"{name} must be finite as float32, got {array[part][row, column]} "
-                f"in row {part.start + row}, column {column}"
-            )

@@ -1,38 +1,51 @@
-"""Blocks of rows: gathered by NumPy from whatever holds the data, in one fixed shape."""
+"""Blocks of rows: gathered in one fixed shape, the next while the graph trains on this one."""
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from collections.abc import Callable, Generator, Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from typing import Any, NamedTuple, TypeVar
 
 import numpy as np
 import tensorflow as tf
 
 from autoencoding.engine.loop import Loop
-from batching import PADDING
+from autoencoding.engine.sources import Piece, Rows, joined
+from batching import PADDING, batches, blocks
 
-BLOCK_BYTES = 1 << 22  # of float32 rows
+BLOCK_BYTES = 1 << 24  # of float32 rows
 BLOCK_FLOPS = 1e10  # about a quarter of a second: Ctrl-C is heard only between blocks
 BLOCK_STEPS = 8192
 
-
-class Rows(NamedTuple):
-    """Checked training data."""
-
-    x: np.ndarray  # [n, input_dim]
-    target: np.ndarray | None  # [n, target_dim]; None where x is its own target
-    weight: np.ndarray | None  # [n] float32; None where every row weighs 1
+T = TypeVar("T")
 
 
-def block_steps(batch_size: int, rows: Rows, parameters: int) -> int:
+class Block(NamedTuple):
+    """What a session needs to train on some batches, but for the learning rates."""
+
+    steps: int
+    fetch: tf.Tensor  # [K]
+    feed: dict[tf.Tensor, Any]
+
+
+def block_steps(batch_size: int, width: int, parameters: int) -> int:
     """Choose how many batches a block holds, from width, batch and model alone."""
-    width = rows.x.shape[1] + (0 if rows.target is None else rows.target.shape[1])
     by_size = BLOCK_BYTES // (4 * width * batch_size)
     by_time = BLOCK_FLOPS / (6 * parameters * batch_size)  # forward 2, backward 4 a parameter
     return int(max(1, min(by_size, by_time, BLOCK_STEPS)))
 
 
+def ahead(items: Iterator[T]) -> Generator[T]:
+    """Yield what an iterator yields, while a thread already fetches the next."""
+    with ThreadPoolExecutor(1) as worker:
+        coming = worker.submit(next, items, None)
+        while (item := coming.result()) is not None:
+            coming = worker.submit(next, items, None)
+            yield item
+
+
 class Feeder:
-    """Gathers rows into arrays of one fixed shape that every block reuses.
+    """Deals rows into blocks and gathers them into arrays that are used again and again.
 
     Parameters
     ----------
@@ -41,44 +54,100 @@ class Feeder:
     batch_size : int
     parameters : int
         How many numbers are trained, to bound a block's time.
+    prepare : callable
+        (x [m, input_dim], target [m, target_dim] or None) -> both as the loop takes them. Rows
+        that fit into one pool are prepared once for all epochs.
+    seed : int
+        Of the order of rows, which depends on it and on the number of the epoch alone.
+    compiled : bool
     """
 
-    def __init__(self, loop: Loop, rows: Rows, batch_size: int, parameters: int) -> None:
-        self.loop = loop
-        self.rows = rows
-        self.length = block_steps(batch_size, rows, parameters)
-        shape = self.length, batch_size
-        self.arrays = {
-            loop.x: np.zeros((*shape, rows.x.shape[1]), np.float32),  # [K, batch, input_dim]
-            loop.rate: np.zeros(self.length, np.float32),  # [K]
-        }
-        if rows.target is not None:  # [K, batch, target_dim]
-            self.arrays[loop.target] = np.zeros((*shape, rows.target.shape[1]), np.float32)
-        self.weighted = rows.weight is not None or len(rows.x) % batch_size > 0
-        if self.weighted:
-            self.arrays[loop.weight] = np.zeros(shape, np.float32)  # [K, batch]
-        weight = rows.weight
-        self.relative_weight = None if weight is None else weight / weight.mean(dtype=np.float64)
+    def __init__(
+        self,
+        loop: Loop,
+        rows: Rows,
+        batch_size: int,
+        parameters: int,
+        prepare: Callable[[Piece], Piece],
+        seed: int,
+        compiled: bool,
+    ) -> None:
+        self.rows, self.batch_size, self.seed = rows, batch_size, seed
+        self.loop, self.prepare, self.compiled = loop, prepare, compiled
+        self.steps_per_epoch = -(-rows.n_rows // batch_size)
+        self.length = block_steps(batch_size, rows.width, parameters)
+        self.weighted = rows.weight is not None or rows.n_rows % batch_size > 0
+        self.prepared = self._prepare_all() if rows.small else None
 
-    def feed(self, block: np.ndarray, rate: np.ndarray) -> tuple[tf.Tensor, dict[tf.Tensor, Any]]:
-        """Fill the arrays with a block [k, batch] and its rates [k]: what to fetch and to feed."""
-        k = len(block)
-        self.arrays[self.loop.x][:k] = self.rows.x[block]  # [k, batch, input_dim]
-        self.arrays[self.loop.rate][:k] = rate  # [k]
-        if self.rows.target is not None:
-            self.arrays[self.loop.target][:k] = self.rows.target[block]  # [k, batch, target_dim]
-        if self.weighted:
-            self.arrays[self.loop.weight][:k] = self._shares(block)  # [k, batch]
-        errors = self.loop.weighted_errors if self.weighted else self.loop.errors  # [K]
-        return errors, {**self.arrays, self.loop.steps: k}
+    def blocks(self, start: int, cuts: Sequence[int]) -> Generator[Block]:
+        """Blocks from a step on, each filled while the one before is in use.
 
-    def _shares(self, block: np.ndarray) -> np.ndarray:
-        """Each row's share of its batch's mean error, [k, batch]; padding has none.
-
-        Weights count against the mean weight of all rows, not of the batch: a heavy row weighs
-        more even where it is alone.
+        Parameters
+        ----------
+        start : int
+            How many steps have been taken.
+        cuts : sequence of int
+            Ends of epochs, rising, that no block may span; the last is the end of all.
         """
-        present = block != PADDING  # [k, batch]
-        share = present / present.sum(axis=1, keepdims=True)  # [k, batch]
-        weight = self.relative_weight  # [n]
-        return share if weight is None else share * weight[block]
+        arrays = [self._arrays(), self._arrays()]  # one is filled, one in use
+        dealt = (index for cut in self._spans(start, cuts) for index in cut)
+        return ahead(self._fill(arrays[i % 2], index) for i, index in enumerate(dealt))
+
+    def _spans(self, start: int, cuts: Sequence[int]) -> Iterator[Iterator[np.ndarray]]:
+        for cut in cuts:
+            parts = self._parts(start, cut)
+            # numbers that do not last must be used up before the next are dealt
+            for some in [parts] if self.rows.lasting else ([part] for part in parts):
+                yield blocks(some, self.length)
+            start = cut * self.steps_per_epoch
+
+    def _parts(self, start: int, until: int) -> Iterator[np.ndarray]:
+        """Row numbers [m, batch_size] from a step on, up to the end of an epoch."""
+        first, skip = divmod(start, self.steps_per_epoch)
+        for epoch in range(first, until):
+            generator = np.random.default_rng([self.seed, epoch])
+            orders = self.rows.orders(generator, self.batch_size)
+            for part in batches(orders, self.batch_size):
+                yield part[skip:]
+                skip = max(0, skip - len(part))
+
+    def _fill(self, arrays: dict[tf.Tensor, np.ndarray], index: np.ndarray) -> Block:
+        """Gather the rows of a block [k, batch_size] into arrays of K batches."""
+        k = len(index)
+        rows, where = self.prepared, index
+        if rows is None:
+            rows = self.prepare(self.rows.take(index.ravel()))
+            where = np.arange(index.size).reshape(index.shape)  # [k, batch]
+        for tensor, column in ((self.loop.x, rows.x), (self.loop.target, rows.target)):
+            if column is not None:  # 'clip' takes row 0 for padding, and needs no buffer
+                np.take(column, where, axis=0, out=arrays[tensor][:k], mode="clip")
+        if self.weighted:
+            weight = None if rows.weight is None else rows.weight[where]  # [k, batch]
+            arrays[self.loop.weight][:k] = shares(index, weight)  # [k, batch]
+        return Block(k, self.loop.errors[self.compiled, self.weighted], arrays)
+
+    def _prepare_all(self) -> Piece:
+        """All rows as the loop takes them, in float32."""
+        pieces = [self.prepare(piece) for piece in self.rows.pieces()]
+        return joined(pieces)
+
+    def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
+        shape = self.length, self.batch_size
+        columns = [self.loop.x]
+        if self.rows.target is not None:
+            columns.append(self.loop.target)
+        arrays = {c: np.zeros((*shape, c.shape[-1]), np.float32) for c in columns}  # [K, batch, d]
+        if self.weighted:
+            arrays[self.loop.weight] = np.zeros(shape, np.float32)  # [K, batch]
+        return arrays
+
+
+def shares(index: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Each row's share of its batch's mean error, [k, batch]; padding has none.
+
+    Weights [k, batch] count against the mean weight of all rows, which is 1, not of the batch: a
+    heavy row weighs more even where it is alone.
+    """
+    present = index != PADDING  # [k, batch]
+    share = present / present.sum(axis=1, keepdims=True)  # [k, batch]
+    return share if weight is None else share * weight

@@ -1,4 +1,4 @@
-"""The training loop inside the graph: many steps a call, compiled, ignorant of the model."""
+"""The training loop inside the graph: many steps a call, ignorant of the model."""
 
 from __future__ import annotations
 
@@ -8,35 +8,45 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-Prepare = Callable[[tf.Tensor, tf.Tensor], tuple[tf.Tensor, tf.Tensor]]
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor | None], tf.Tensor]
+Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+
+# What compiling saves, in seconds: on each step, whose operations need no dispatching one by one,
+# and on each multiplication, since what follows it is fused. Compiling takes about 0.4 s, which
+# an epoch must win back in the 250 that are the default.
+SAVED_PER_STEP = 2e-4
+SAVED_PER_FLOP = 1e-11
+WORTH_COMPILING = 0.4 / 250
 
 
 class Loop(NamedTuple):
     """What a session feeds and fetches to train on one block of K batches."""
 
-    x: tf.Tensor  # [K, batch, input_dim]
-    target: tf.Tensor  # [K, batch, target_dim]; x where it is not fed and as wide
+    x: tf.Tensor  # [K, batch, input_dim], scaled
+    target: tf.Tensor  # [K, batch, target_dim], scaled; x where it is not fed and as wide
     weight: tf.Tensor  # [K, batch]; each row's share of its batch
     rate: tf.Tensor  # [K]; the learning rate of each step
     steps: tf.Tensor  # []; how many of the K batches to train on
-    errors: tf.Tensor  # [K]; what each of those steps returned, 0 beyond; all rows weigh the same
-    weighted_errors: tf.Tensor  # [K]; the same, rows by weight
+    # What each of those steps returned, [K], and 0 beyond: by whether the loop is compiled, and
+    # whether rows have weights
+    errors: dict[tuple[bool, bool], tf.Tensor]
 
 
-def build(prepare: Prepare, step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loop:
-    """Add the loop to the current graph, once with weights and once without.
+def worth_compiling(steps: int, flops: float) -> bool:
+    """Whether compiling pays for an epoch of so many steps and multiplications or additions."""
+    return SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops > WORTH_COMPILING
+
+
+def build(step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loop:
+    """Add the loop to the current graph: compiled and not, with weights and without.
 
     Its shapes are settled by the first block that is fed: another K or batch compiles again,
     another number of steps does not.
 
     Parameters
     ----------
-    prepare : callable
-        (x, target) -> (x, target) of a whole block, for what need not be done at every step.
     step : callable
-        (x [batch, input_dim], target [batch, target_dim], weight [batch] or None) -> error [],
-        updating variables on the way. Both are traced, so they may not keep tensors.
+        (x [batch, input_dim], target [batch, target_dim], weight [batch]) -> error [], updating
+        variables on the way. It is traced, so it may not keep tensors.
     rate : variable
         The learning rate that the step's optimizer reads.
     input_dim, target_dim : int
@@ -53,23 +63,35 @@ def build(prepare: Prepare, step: Step, rate: tf.Variable, input_dim: int, targe
         steps = tf1.placeholder(tf.int32, [], name="steps")
 
         def train(
-            x: tf.Tensor,
-            target: tf.Tensor,
-            weight: tf.Tensor | None,
-            rates: tf.Tensor,
-            steps: tf.Tensor,
+            x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
         ) -> tf.Tensor:
             def body(i: tf.Tensor, errors: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
                 rate.assign(rates[i])
-                error = step(x[i], target[i], None if weight is None else weight[i])  # []
-                return i + 1, errors.write(i, error)
+                return i + 1, errors.write(i, step(x[i], target[i], weight[i]))
 
-            x, target = prepare(x, target)
             errors = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=[])
-            _, errors = tf.while_loop(lambda i, _: i < steps, body, (0, errors))
+            _, errors = tf.while_loop(
+                lambda i, _: i < steps, body, (0, errors), parallel_iterations=1
+            )
             return errors.stack()  # [K]
 
-        compiled = tf.function(train, jit_compile=True, autograph=False)
-        errors = compiled(x, target, None, rates, steps)  # [K]
-        weighted_errors = compiled(x, target, weight, rates, steps)  # [K]
-    return Loop(x, target, weight, rates, steps, errors, weighted_errors)
+        traced = tf.function(train, autograph=False)  # once, for all four
+
+        def weighted(
+            x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
+        ) -> tf.Tensor:
+            return traced(x, target, weight, rates, steps)  # [K]
+
+        def even(x: tf.Tensor, target: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+            shape = tf.shape(x)[:2]  # [2]
+            share = tf.fill(shape, 1 / tf.cast(shape[1], tf.float32))  # [K, batch]
+            return traced(x, target, share, rates, steps)  # [K]
+
+        errors = {}
+        for compiled in (True, False):
+            run = {
+                f: tf.function(f, jit_compile=compiled, autograph=False) for f in (even, weighted)
+            }
+            errors[compiled, False] = run[even](x, target, rates, steps)  # [K]
+            errors[compiled, True] = run[weighted](x, target, weight, rates, steps)  # [K]
+    return Loop(x, target, weight, rates, steps, errors)

@@ -2,6 +2,10 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from dataclasses import dataclass
+from functools import partial
+
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
@@ -31,3 +35,50 @@ class RMSProp(tf1.train.RMSPropOptimizer):
         rms = slot + (tf.square(grad) - slot) * (1 - self._decay)  # as var
         step = self._learning_rate_tensor * grad * tf.math.rsqrt(rms + self._epsilon)  # as var
         return tf.group(slot.assign(rms), var.assign_sub(step))
+
+
+OPTIMIZERS = {
+    "rmsprop": RMSProp,
+    "adam": tf1.train.AdamOptimizer,  # Kingma & Ba 2015
+    "momentum": partial(tf1.train.MomentumOptimizer, momentum=0.9),  # Polyak 1964
+}
+
+
+@dataclass(frozen=True)
+class Update:
+    """One step down a gradient, by the chapter's `train_op` and by the compiled loop alike.
+
+    Parameters
+    ----------
+    optimizer : Optimizer
+    rate : variable
+        The learning rate that the optimizer reads.
+    weight_decay : float
+        Share of each weight that is taken off at a rate of 1, apart from the gradient
+        (Loshchilov & Hutter 2019, algorithm 2); biases keep theirs.
+    clip_norm : float or None
+        The longest that all gradients together may be (Pascanu et al. 2013, algorithm 1).
+    """
+
+    optimizer: tf1.train.Optimizer
+    rate: tf.Variable
+    weight_decay: float
+    clip_norm: float | None
+
+    def __call__(
+        self,
+        gradients: Sequence[tf.Tensor],
+        weights: Sequence[tf.Variable],
+        name: str | None = None,
+    ) -> tf.Operation:
+        """Take the step; the operation is for graphs, where nothing runs on its own."""
+        if self.clip_norm is not None:
+            gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
+        decayed = []
+        if self.weight_decay:
+            with tf.control_dependencies(gradients):  # they are of the weights before
+                share = self.rate * self.weight_decay  # []
+                decayed = [w.assign_sub(share * w) for w in weights if w.shape.rank > 1]
+        with tf.control_dependencies(decayed):
+            pairs = zip(gradients, weights, strict=True)
+            return self.optimizer.apply_gradients(pairs, name=name)

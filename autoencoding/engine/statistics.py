@@ -5,8 +5,7 @@ from __future__ import annotations
 import numpy as np
 import scipy.linalg
 
-from autoencoding.engine.checks import slices
-from autoencoding.engine.feeding import Rows
+from autoencoding.engine.sources import Rows
 from autoencoding.graph.ruler import Ruler
 from autoencoding.graph.scaling import Scaling
 
@@ -14,75 +13,153 @@ from autoencoding.graph.scaling import Scaling
 def fit(
     rows: Rows, input_scaling: Scaling, target_scaling: Scaling, ruler: Ruler
 ) -> dict[str, np.ndarray]:
-    """Compute the variables that are fitted to the data once, by full name."""
-    target = rows.x if rows.target is None else rows.target  # [n, target_dim]
-    of_x = moments(rows.x, rows.weight)
-    mean, variance = of_x if rows.target is None else moments(target, rows.weight)
-    fitted = input_scaling.fit(*of_x) | target_scaling.fit(mean, variance)
+    """Compute the variables that are fitted to the data once, by full name, in one pass over it.
+
+    Raises
+    ------
+    ValueError
+        A row is not finite as float32, or the data is spread too widely for it.
+    """
+    of_x, of_target = Moments(), Scatter()
+    for piece in rows.pieces():
+        if piece.target is not None:
+            of_x.add(piece.x, piece.weight)
+        of_target.add(piece.x if piece.target is None else piece.target, piece.weight)
+    target = of_target.moments()
+    x = of_x if of_x.total else target
+    fitted = input_scaling.fit(x.mean, x.variance) | target_scaling.fit(
+        target.mean, target.variance
+    )
     offset, scale = (fitted[f"{target_scaling.scope}/{name}"] for name in ("mean", "scale"))
-    components = principal_components(target, mean, scale, ruler.k, rows.weight)
-    return fitted | ruler.fit((mean - offset) / scale, components)
+    components = of_target.components(scale, ruler.k)
+    return fitted | ruler.fit((target.mean - offset) / scale, components)
 
 
-def moments(rows: np.ndarray, weight: np.ndarray | None = None) -> tuple[np.ndarray, np.ndarray]:
-    """Compute the mean and variance of each feature in float64, in two passes.
+Weighted = tuple[np.ndarray, np.ndarray | None]
 
-    Parameters
-    ----------
-    rows : array, shape [n, d]
-    weight : array, shape [n], optional
-        1 for every row by default.
 
-    Returns
-    -------
-    mean, variance : arrays of float64, shape [d]
+class Moments:
+    """Mean [d] and sum of squared deviations [d] of rows, in float64 and piece by piece.
+
+    Pieces are merged by the formulas of Chan, Golub & LeVeque (1983), which lose no digits to
+    the mean.
     """
-    weight = np.ones(len(rows)) if weight is None else weight
-    total = np.sum(weight, dtype=np.float64)
-    parts = slices(*rows.shape)
-    mean = np.sum([weight[p] @ rows[p].astype(np.float64) for p in parts], axis=0) / total  # [d]
-    variance = np.sum([weight[p] @ np.square(rows[p] - mean) for p in parts], axis=0) / total  # [d]
-    return mean, variance
+
+    def __init__(self) -> None:
+        self.total = 0.0  # sum of weights
+        self.mean: np.ndarray = np.zeros(1)  # [d]
+        self.spread: np.ndarray = np.zeros(1)  # [d]
+
+    def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
+        """Take in rows [m, d], each with a weight [m] or 1."""
+        total = float(len(rows) if weight is None else np.sum(weight, dtype=np.float64))
+        if not total:
+            return
+        centred = rows.astype(np.float64)  # [m, d]
+        mean = np.average(centred, axis=0, weights=weight)  # [d]
+        centred -= mean
+        if weight is not None:
+            centred *= np.sqrt(weight.astype(np.float64))[:, None]
+        both = self.total + total
+        delta = (mean - self.mean)[None]  # [1, d]
+        self.spread = self.spread + self._squares(centred)
+        self.spread += self._squares(delta) * (self.total * total / both)
+        self.mean = self.mean + delta[0] * (total / both)  # [d]
+        self.total = both
+
+    @property
+    def variance(self) -> np.ndarray:
+        """Of each feature, [d]."""
+        return self.spread / self.total
+
+    @staticmethod
+    def _squares(deviations: np.ndarray) -> np.ndarray:
+        return np.einsum("nd,nd->d", deviations, deviations)  # [d]
 
 
-def principal_components(
-    rows: np.ndarray, mean: np.ndarray, scale: np.ndarray, k: int, weight: np.ndarray | None = None
-) -> np.ndarray:
-    """Find the k directions that keep most of the variance of (rows - mean) / scale.
+class Products(Moments):
+    """The same with a spread of [d, d]: sums of products of deviations."""
 
-    By the theorem of Eckart & Young (1936), no affine image of a code of k numbers comes nearer to
-    the rows, in squared error, than their projection onto these.
+    @property
+    def variance(self) -> np.ndarray:
+        """Of each feature, [d]."""
+        return np.diag(self.spread) / self.total
 
-    Parameters
-    ----------
-    rows : array, shape [n, d]
-    mean, scale : arrays, shape [d]
-    k : int
-    weight : array, shape [n], optional
-        1 for every row by default.
+    @staticmethod
+    def _squares(deviations: np.ndarray) -> np.ndarray:
+        return deviations.T @ deviations  # [d, d]
 
-    Returns
-    -------
-    array of float32, shape [k, d]
-        Orthonormal rows; zeros beyond the min(n, d) directions there are.
+
+class Scatter:
+    """Moments of rows, and what their principal components need.
+
+    That is the rows themselves as long as there are fewer than columns, and products from then
+    on, so that memory stays below d x d.
     """
-    d = rows.shape[1]
-    root = np.sqrt(np.ones(len(rows)) if weight is None else weight)[:, None]  # [n, 1]
-    found = min(k, len(rows), d)
-    components = np.zeros((k, d), np.float32)
-    if len(rows) < d:  # the smaller of the two symmetric matrices that share their spectrum
-        scaled = root * (rows - mean) / scale  # [n, d]
+
+    def __init__(self) -> None:
+        self._few: list[Weighted] = []  # rows, and weights or None, that are not multiplied yet
+        self._products = Products()
+
+    def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
+        """Take in rows [m, d], each with a weight [m] or 1."""
+        self._few.append((rows, weight))
+        if sum(len(some) for some, _ in self._few) >= rows.shape[1]:
+            self._multiply()
+
+    def _multiply(self) -> None:
+        if self._few:
+            rows = np.concatenate([rows for rows, _ in self._few])  # [n, d]
+            weights = [weight for _, weight in self._few if weight is not None]
+            self._products.add(rows, np.concatenate(weights) if weights else None)
+        self._few = []
+
+    def moments(self) -> Moments:
+        """Mean and variance of all rows."""
+        if self._products.total:
+            self._multiply()
+            return self._products
+        found = Moments()
+        for some in self._few:
+            found.add(*some)
+        return found
+
+    def components(self, scale: np.ndarray, k: int) -> np.ndarray:
+        """Find the k directions that keep most of the variance of (rows - mean) / scale.
+
+        By the theorem of Eckart & Young (1936), no affine image of a code of k numbers comes
+        nearer to the rows, in squared error, than their projection onto these.
+
+        Parameters
+        ----------
+        scale : array, shape [d]
+        k : int
+
+        Returns
+        -------
+        array of float32, shape [k, d]
+            Orthonormal rows; zeros beyond the directions there are, at most min(n, d).
+        """
+        mean, d = self.moments().mean, len(scale)
+        components = np.zeros((k, d), np.float32)
+        if self._products.total:
+            matrix = self._products.spread / scale / scale[:, None]  # [d, d]
+            components[: min(k, d)] = _leading(matrix, min(k, d)).T
+            return components  # [k, d]
+        # the smaller of the two symmetric matrices that share their spectrum
+        scaled = np.concatenate([_centred(*some, mean) for some in self._few]) / scale  # [n, d]
+        found = min(k, len(scaled))
         vectors = _leading(scaled @ scaled.T, found).T @ scaled  # [found, d]
         lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # [found, 1]
         present = lengths > 1e-6 * lengths.max()  # the rest is rounding, in no direction
         components[:found] = np.where(present, vectors, 0) / np.where(present, lengths, 1)
-    else:
-        scatter = np.zeros((d, d))
-        for part in slices(*rows.shape):
-            scaled = root[part] * (rows[part] - mean) / scale  # [chunk, d]
-            scatter += scaled.T @ scaled
-        components[:found] = _leading(scatter, found).T
-    return components  # [k, d]
+        return components  # [k, d]
+
+
+def _centred(rows: np.ndarray, weight: np.ndarray | None, mean: np.ndarray) -> np.ndarray:
+    """Deviations from the mean, [m, d], each by the root of its weight."""
+    root = 1 if weight is None else np.sqrt(weight.astype(np.float64))[:, None]  # [m, 1]
+    return root * (rows - mean)  # [m, d]
 
 
 def _leading(matrix: np.ndarray, k: int) -> np.ndarray:

@@ -1,18 +1,25 @@
-"""The training loop outside the graph: it deals rows into blocks and keeps the account."""
+"""The training loop outside the graph: it feeds blocks, keeps the account, and knows when to stop.
+
+A model at rest holds the best weights that validation has found, and beside them, in its
+progress, those that training goes on with. The two are exchanged when training begins and ends.
+"""
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import math
+import threading
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import closing
 from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
 import tensorflow.compat.v1 as tf1
 
-from autoencoding.engine.feeding import Feeder
+from autoencoding.engine.feeding import Block, Feeder
 from autoencoding.graph import variables
-from batching import blocks
 
+TRAINED = tf1.GraphKeys.TRAINABLE_VARIABLES
 ADVICE = "the model is kept as it last reported: try a smaller learning_rate, or another scaling"
 
 
@@ -22,96 +29,149 @@ class Progress:
 
     Parameters
     ----------
-    n_rows, batch_size : int
-        Of the data and of a batch; together they give the steps of an epoch.
+    n_rows, n_held : int
+        Rows to train on, and rows to validate on.
+    batch_size : int
     epochs : int
         The planned total, on which the schedule depends.
-    generator : numpy.random.Generator
-        Deals the rows of the next epoch.
+    seed : int
+        Of the order of rows.
+    compiled : bool
+        Whether the loop is; it changes bits.
+    step : int
+        Steps taken.
+    error_sum : float
+        Of the steps of the epoch under way: their errors, each by its batch's share of the rows.
+    best : int or None
+        The epoch with the least validation loss, from 0.
     history : dict of lists
-        One entry an epoch done: 'epoch' (from 0), 'loss', 'learning_rate' (of its last step).
+        One entry an epoch done: 'epoch' (from 0), 'loss', 'learning_rate' (of its last step), and
+        'validation_loss' where there are rows to validate on.
+    last : dict of arrays or None
+        Trained weights to go on with, by name, where the session holds those of the best epoch.
     """
 
     n_rows: int
+    n_held: int
     batch_size: int
     epochs: int
-    generator: np.random.Generator
-    history: dict[str, list[float]] = field(
-        default_factory=lambda: {"epoch": [], "loss": [], "learning_rate": []}
-    )
+    seed: int
+    compiled: bool
+    step: int = 0
+    error_sum: float = 0.0
+    best: int | None = None
+    history: dict[str, list[float]] = field(default_factory=dict)
+    last: dict[str, np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        for name in ("epoch", "loss", "learning_rate", *["validation_loss"] * (self.n_held > 0)):
+            self.history.setdefault(name, [])
 
     @property
     def epoch(self) -> int:
         """Epochs done."""
-        return len(self.history["epoch"])
+        return self.step // self.steps_per_epoch
 
     @property
     def steps_per_epoch(self) -> int:
         """Steps of one epoch, a short last batch included."""
         return -(-self.n_rows // self.batch_size)
 
-    def batch_shares(self) -> np.ndarray:
-        """Each batch's share of the rows of an epoch, [steps_per_epoch]."""
-        shares = np.full(self.steps_per_epoch, self.batch_size / self.n_rows)
-        shares[-1] = 1 - shares[:-1].sum()  # the last batch may be short
-        return shares
+    @property
+    def monitored(self) -> list[float]:
+        """What tells whether training still helps: validation losses, or else training's."""
+        return self.history["validation_loss" if self.n_held else "loss"]
 
-    def deal(self, until: int, length: int) -> Iterator[np.ndarray]:
-        """Deal the rows of the epochs up to `until` into blocks of at most `length` batches."""
-        return blocks(self.n_rows, self.batch_size, until - self.epoch, length, self.generator)
+    def done(self, steps: int) -> np.ndarray:
+        """Share of the planned steps that has been taken before each of the next, [steps]."""
+        return np.arange(self.step, self.step + steps) / (self.epochs * self.steps_per_epoch)
 
-    def record(self, losses: np.ndarray, rates: np.ndarray) -> None:
-        """Add epochs to the history, from their losses and rates, [epochs] each."""
-        self.history["epoch"].extend(range(self.epoch, self.epoch + len(losses)))
-        self.history["loss"].extend(losses.tolist())
-        self.history["learning_rate"].extend(rates.tolist())
+    def advance(self, errors: np.ndarray, rates: np.ndarray) -> np.ndarray:
+        """Count steps by their mean errors and rates, [k]; mean errors of epochs ended, [epochs].
+
+        They are summed one after the other, so that it does not matter where blocks begin.
+        """
+        per_epoch, means = self.steps_per_epoch, []
+        last_share = 1 - (per_epoch - 1) * self.batch_size / self.n_rows  # it may be short
+        cuts = range(per_epoch - self.step % per_epoch, len(errors), per_epoch)
+        for part, rate in zip(np.split(errors, cuts), np.split(rates, cuts), strict=True):
+            shares = np.full(len(part), self.batch_size / self.n_rows)
+            self.step += len(part)
+            ended = self.step % per_epoch == 0
+            if ended:
+                shares[-1] = last_share
+            terms = np.concatenate([[self.error_sum], shares * part])
+            self.error_sum = float(np.cumsum(terms)[-1])
+            if ended:
+                means.append(self.error_sum)
+                self.error_sum = 0.0
+                self.history["epoch"].append(self.epoch - 1)
+                self.history["learning_rate"].append(float(rate[-1]))
+        return np.array(means)
+
+    def copy(self) -> Progress:
+        """One that does not change with this."""
+        history = {name: list(values) for name, values in self.history.items()}
+        return Progress(**{**vars(self), "history": history})
+
+    def how_to_go_on(self, folder: object) -> str:
+        """Tell a user who has stopped training; the folder is None where nothing is saved."""
+        saved = "" if folder is None else f", saved in {folder}"
+        planned = self.epochs * self.steps_per_epoch
+        return (
+            f"training stopped after {self.step} of {planned} steps{saved}: "
+            "train(..., resume=True) goes on"
+        )
 
     def to_json(self) -> dict[str, Any]:
-        """Describe this for a manifest."""
-        return {
-            "n_rows": self.n_rows,
-            "batch_size": self.batch_size,
-            "epochs": self.epochs,
-            "generator": self.generator.bit_generator.state,
-            "history": self.history,
-        }
-
-    @classmethod
-    def from_json(cls, described: dict[str, Any]) -> Progress:
-        """Rebuild what `to_json` described."""
-        generator = np.random.Generator(np.random.PCG64())
-        generator.bit_generator.state = described["generator"]
-        return cls(**{**described, "generator": generator})
+        """Describe this, but for arrays, for a manifest."""
+        return {name: value for name, value in vars(self).items() if name != "last"}
 
 
 @dataclass
 class Trainer:
-    """Runs a compiled loop over checked rows.
+    """Runs a loop over rows, block by block.
 
     Parameters
     ----------
     session : Session
     feeder : Feeder
-        Gathers the rows for the compiled loop.
+        Deals and gathers the rows.
     progress : Progress
         Where training stands; carried on in place.
     rate : callable
-        (share of the planned steps done [k]) -> learning rate of each step [k].
+        (share of the planned steps done [k], losses of the epochs done) -> learning rates [k].
+    watches : bool
+        Whether the rate depends on the losses.
     losses : callable
         (mean row error of each epoch [epochs]) -> its loss [epochs].
-    step_done : callable
-        Called with the number of steps of each block.
+    validate : callable or None
+        () -> loss on the rows held out.
+    patience : int or None
+        Epochs without a better validation loss, after which training ends.
+    min_gain : float
+        By how much a validation loss must be below the best to be better.
+    asked : Event
+        Set by whoever wants training to end after the block under way.
+    block_done : callable
+        Called after each block with its number of steps.
     """
 
     session: tf1.Session
     feeder: Feeder
     progress: Progress
-    rate: Callable[[np.ndarray], np.ndarray]
+    rate: Callable[[np.ndarray, Sequence[float]], np.ndarray]
+    watches: bool
     losses: Callable[[np.ndarray], np.ndarray]
-    step_done: Callable[[int], Any]
+    validate: Callable[[], float] | None = None
+    patience: int | None = None
+    min_gain: float = 0.0
+    asked: threading.Event = field(default_factory=threading.Event)
+    block_done: Callable[[int], Any] = lambda steps: None
+    _best: dict[str, np.ndarray] | None = None  # weights, while others are trained
 
-    def run(self, every: int) -> Iterator[int]:
-        """Train up to the planned epochs, stopping to report on the way.
+    def run(self, every: int) -> Iterator[None]:
+        """Train up to the planned epochs, resting to report on the way.
 
         Parameters
         ----------
@@ -120,64 +180,114 @@ class Trainer:
 
         Yields
         ------
-        int
-            The epoch just done, from 0; -1 where no epoch is planned at all.
+        None
+            At each report, and where training ends before its time.
 
         Raises
         ------
         FloatingPointError
-            The error of some step is not finite.
+            A loss or weight is not finite.
 
         Notes
         -----
-        Whatever ends training early, variables and progress are left as at the last report.
+        Where an exception ends training, variables and progress are left as at the last report.
         """
-        kept = variables.read(self.session)
         epochs = self.progress.epochs
-        reports = {epoch + 1 for epoch in range(0, epochs, every)} | {epochs}
-        for until in sorted(until for until in reports if until > self.progress.epoch) or [epochs]:
-            kept = self._train_or_undo(until, kept)
-            yield self.progress.epoch - 1
+        stops = sorted({epoch + 1 for epoch in range(0, epochs, every)} | {epochs})
+        each = self.validate is not None or self.watches
+        cuts = [e for e in (range(1, epochs + 1) if each else stops) if e > self.progress.epoch]
+        kept = variables.read(self.session)
+        with closing(self.feeder.blocks(self.progress.step, cuts)) as blocks:
+            for until in [stop for stop in stops if stop > self.progress.epoch] or [epochs]:
+                kept = self._train_or_undo(blocks, until, kept)
+                yield
+                if self._over():
+                    return
 
-    def _train_or_undo(self, until: int, kept: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Train up to `until` epochs and return the variables, or go back to those kept."""
-        dealer = self.progress.generator.bit_generator
-        dealt = dealer.state
+    def _train_or_undo(
+        self, blocks: Iterator[Block], until: int, kept: dict[str, np.ndarray]
+    ) -> dict[str, np.ndarray]:
+        """Train up to `until` epochs, from rest to rest; variables before and after, by name."""
+        mark = self.progress.copy()
         try:
-            mean_errors, rates = self._train(until)  # [epochs], [epochs]
-            losses, reached = self.losses(mean_errors), variables.read(self.session)
-            if not all(np.isfinite(value).all() for value in (losses, *reached.values())):
-                raise FloatingPointError(
-                    f"a loss or weight is not finite after epoch {until - 1}; {ADVICE}"
-                )
+            self._wake()
+            while self.progress.epoch < until and not self._over():
+                self._train_on(next(blocks))
+            reached = variables.read(self.session)
+            self._require_finite(reached)
+            return {**reached, **self._rest(reached)}
         except BaseException:
             variables.write(self.session, kept)
-            dealer.state = dealt
+            vars(self.progress).update(vars(mark))
             raise
-        self.progress.record(losses, rates)
-        return reached
 
-    def _train(self, until: int) -> tuple[np.ndarray, np.ndarray]:
-        """Train up to `until` epochs; return the mean error and last rate of each, [epochs]."""
-        per_epoch = self.progress.steps_per_epoch
-        done, planned = self.progress.epoch * per_epoch, self.progress.epochs * per_epoch
-        errors, rates = [np.empty(0)], [np.empty(0)]
-        for block in self.progress.deal(until, self.feeder.length):
-            k = len(block)
-            rates.append(self.rate(np.arange(done, done + k) / planned))  # [k]
-            errors.append(self.session.run(*self.feeder.feed(block, rates[-1]))[:k])  # [k]
-            _require_finite(errors[-1], done, per_epoch)
-            done += k
-            self.step_done(k)
-        means = np.concatenate(errors).reshape(-1, per_epoch)  # [epochs, steps]
-        last_rates = np.concatenate(rates).reshape(-1, per_epoch)[:, -1]  # [epochs]
-        return means @ self.progress.batch_shares(), last_rates
+    def _over(self) -> bool:
+        """Whether training ends before its planned end."""
+        best = self.progress.best
+        if self.patience is None or best is None:
+            return self.asked.is_set()
+        return self.asked.is_set() or self.progress.epoch - 1 - best >= self.patience
 
+    def _train_on(self, block: Block) -> None:
+        """Train on one block and keep the account of it."""
+        progress, loop, k = self.progress, self.feeder.loop, block.steps
+        rates = np.zeros(self.feeder.length)  # [K]
+        rates[:k] = self.rate(progress.done(k), progress.monitored)
+        feed = {**block.feed, loop.rate: rates, loop.steps: k}
+        errors = self.session.run(block.fetch, feed)[:k]  # [k]
+        self._require_finite_errors(errors)
+        means = progress.advance(errors, rates[:k])  # [epochs that ended]
+        if len(means):
+            self._record("loss", self.losses(means).tolist())
+        if len(means) and self.validate is not None:  # each block ends with its epoch at the latest
+            self._record("validation_loss", [self.validate()])
+            self._keep_if_best()
+        self.block_done(k)
 
-def _require_finite(errors: np.ndarray, done: int, per_epoch: int) -> None:
-    bad = np.flatnonzero(~np.isfinite(errors))
-    if len(bad):
-        epoch, step = divmod(done + int(bad[0]), per_epoch)
-        raise FloatingPointError(
-            f"the loss is {errors[bad[0]]} at epoch {epoch}, step {step}; {ADVICE}"
-        )
+    def _record(self, name: str, losses: list[float]) -> None:
+        """Add the losses of epochs that have ended to the history."""
+        for loss in losses:
+            known = self.progress.history[name]
+            if not math.isfinite(loss):
+                raise FloatingPointError(f"the {name} is {loss} at epoch {len(known)}; {ADVICE}")
+            known.append(loss)
+
+    def _keep_if_best(self) -> None:
+        """Remember the weights if the epoch that has ended is the best so far."""
+        losses, best = self.progress.history["validation_loss"], self.progress.best
+        if best is None or losses[-1] < losses[best] - self.min_gain:
+            self.progress.best = len(losses) - 1
+            self._best = variables.read(self.session, TRAINED)
+
+    def _wake(self) -> None:
+        """Take up the weights that training goes on with."""
+        if self.progress.best is not None:
+            self._best = variables.read(self.session, TRAINED)
+        if self.progress.last is not None:
+            variables.write(self.session, self.progress.last)
+            self.progress.last = None
+
+    def _rest(self, reached: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
+        """Put the best weights in place of those last trained; none where they are the same."""
+        progress, best = self.progress, self._best
+        if best is None or progress.best is None:
+            return {}
+        if progress.step == (progress.best + 1) * progress.steps_per_epoch:
+            return {}
+        progress.last = {name: reached[name] for name in best}
+        variables.write(self.session, best)
+        return best
+
+    def _require_finite_errors(self, errors: np.ndarray) -> None:
+        bad = np.flatnonzero(~np.isfinite(errors))
+        if len(bad):
+            epoch, step = divmod(self.progress.step + int(bad[0]), self.progress.steps_per_epoch)
+            raise FloatingPointError(
+                f"the loss is {errors[bad[0]]} at epoch {epoch}, step {step}; {ADVICE}"
+            )
+
+    def _require_finite(self, values: dict[str, np.ndarray]) -> None:
+        bad = [name for name, value in values.items() if not np.isfinite(value).all()]
+        if bad:
+            epoch = self.progress.epoch - 1
+            raise FloatingPointError(f"{bad[0]} is not finite after epoch {epoch}; {ADVICE}")

@@ -51,9 +51,11 @@ def scalar(name: str, value: float) -> tf.Variable:
     return tf1.get_variable(name, initializer=value, trainable=False, use_resource=True)  # []
 
 
-def read(session: tf1.Session) -> dict[str, np.ndarray]:
-    """Copy the value of every variable of the session's graph, by name."""
-    variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+def read(
+    session: tf1.Session, collection: str = tf1.GraphKeys.GLOBAL_VARIABLES
+) -> dict[str, np.ndarray]:
+    """Copy the value of every variable of the session's graph, or of a collection, by name."""
+    variables = session.graph.get_collection(collection)
     return session.run({variable.op.name: variable for variable in variables})
 
 

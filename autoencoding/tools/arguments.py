@@ -3,11 +3,20 @@
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-from collections.abc import Callable
-from typing import Any
+import signal
+import sys
+from collections.abc import Callable, Iterator
+from types import FrameType
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
 
 from autoencoding.engine import checks
+
+if TYPE_CHECKING:
+    from autoencoder import Autoencoder
 
 
 def parser(
@@ -24,10 +33,14 @@ def parser(
     add("--learning-rate", type=_rate, default=0.001, help="at the first step")
     add("--seed", type=_seed, default=None, help="makes a run repeatable")
     add("--checkpoint", default=checkpoint, help="folder that the model is saved to")
+    add("--resume", action="store_true", help="go on where a run with these options stopped")
+    add("--validation", type=_share, help="share of the rows to hold out; the best epoch is kept")
+    add("--patience", type=_count, help="epochs without a better one, after which to stop")
+    add("--log", help="folder for TensorBoard")
     return made
 
 
-def options(args: argparse.Namespace) -> dict[str, Any]:
+def of_model(args: argparse.Namespace) -> dict[str, Any]:
     """Turn what `parser` read into keywords of a model's constructor."""
     return {
         "hidden_dim": args.hidden,
@@ -36,6 +49,36 @@ def options(args: argparse.Namespace) -> dict[str, Any]:
         "seed": args.seed,
         "checkpoint": args.checkpoint,
     }
+
+
+def train(
+    model: Autoencoder, data: np.ndarray, args: argparse.Namespace, **options: Any
+) -> dict[str, list[float]]:
+    """Train by the options that `parser` read; what goes wrong by them ends the script."""
+    names = ("batch_size", "validation", "patience", "resume", "log")
+    try:
+        return model.train(data, **{name: getattr(args, name) for name in names}, **options)
+    except (OSError, ValueError, FloatingPointError) as error:
+        sys.exit(str(error))
+
+
+@contextlib.contextmanager
+def stopped_by_signals() -> Iterator[None]:
+    """Let SIGTERM do what Ctrl-C does; either ends the script with one line and its own status."""
+    received = [signal.SIGINT]
+
+    def stop(number: int, frame: FrameType | None) -> None:
+        received.append(signal.SIGTERM)
+        signal.raise_signal(signal.SIGINT)
+
+    before = signal.signal(signal.SIGTERM, stop)
+    try:
+        yield
+    except KeyboardInterrupt as error:
+        print(f"{error} (here: --resume)" if str(error) else "stopped", file=sys.stderr)
+        sys.exit(128 + received[-1])
+    finally:
+        signal.signal(signal.SIGTERM, before)
 
 
 def quiet_tensorflow() -> None:
@@ -53,6 +96,10 @@ def _seed(text: str) -> int:
 
 def _rate(text: str) -> float:
     return _checked(checks.positive, float(text))
+
+
+def _share(text: str) -> float:
+    return _checked(checks.share, float(text))
 
 
 def _checked(check: Callable[..., Any], value: float, **limits: int) -> Any:

@@ -49,6 +49,8 @@ def _draw_loss(
 ) -> None:
     axis = figure.subplots()
     axis.plot(history["epoch"], history["loss"], color="black", label="training")
+    if "validation_loss" in history:
+        axis.plot(history["epoch"], history["validation_loss"], color="gray", label="validation")
     for style, (name, value) in zip((":", "--", "-."), baselines.items(), strict=False):
         axis.axhline(value, color="black", linestyle=style, linewidth=1, label=name)
     axis.set(xlabel="epoch", ylabel="RMSE", ylim=(0, 1.05 * max(history["loss"])))

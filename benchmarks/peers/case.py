@@ -1,0 +1,57 @@
+"""What is trained: the widths of the autoencoder, the rows of its data and of a step."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+
+MICROSECONDS = 200_000  # that the steps of one call take, roughly
+
+
+@dataclass(frozen=True)
+class Case:
+    """An autoencoder of one hidden layer, and how it is trained; `rows` is a multiple of `batch`.
+
+    Parameters
+    ----------
+    width, hidden : int
+        Numbers in a row and in its code.
+    batch, rows : int
+        Rows of a step and of the data.
+    """
+
+    width: int
+    hidden: int
+    batch: int
+    rows: int
+
+    def __str__(self) -> str:
+        return f"{self.width}->{self.hidden}, batch {self.batch}, {self.rows} rows"
+
+    @property
+    def epoch(self) -> int:
+        """Steps of an epoch."""
+        return self.rows // self.batch
+
+    @property
+    def parameters(self) -> int:
+        """How many numbers are trained."""
+        return 2 * self.width * self.hidden + self.hidden + self.width
+
+    @property
+    def operations(self) -> int:
+        """Multiplications and additions of a step's five matrix products."""
+        return 5 * 2 * self.batch * self.width * self.hidden
+
+    def steps(self, overhead: float, parts: bool) -> int:
+        """How many steps to time at some overhead, in microseconds: epochs, or part of one."""
+        wanted = MICROSECONDS / (overhead + self.operations / 50_000 + self.parameters / 1_000)
+        if parts and 2 * wanted <= self.epoch:
+            return int(wanted)
+        return self.epoch * max(1, round(wanted / self.epoch))
+
+    def data(self) -> np.ndarray:
+        """Normal data [rows, width] float32 with the project's standard deviation, 1/8."""
+        generator = np.random.default_rng(0)
+        return generator.standard_normal((self.rows, self.width), np.float32) / 8  # [rows, width]
