@@ -7,7 +7,7 @@ run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options o
 	$(BIN)/python main.py $(ARGS)
 
 test: .venv/ready-for-tests ## The quick tests; none needs the network.
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n 2
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow

@@ -25,14 +25,14 @@ DONE = Path("done.npz")
 
 
 def train(folder, data):
-    """Train up to 30 epochs, or less by patience, saving after each; resume what there is."""
+    """Train up to 20 epochs, or less by patience, saving after each; resume what there is."""
     resume = any(folder.glob("model-*.json"))
     if resume:
         with Autoencoder.load(folder) as kept:
             assert np.isfinite(kept.reconstruct(data)).all()
         print("loaded", flush=True)
     options = {"optimizer": "adam", "schedule": "plateau", "seed": 0}
-    with Autoencoder(4, 2, epoch=30, learning_rate=0.03, checkpoint=folder, **options) as ae:
+    with Autoencoder(4, 2, epoch=20, learning_rate=0.03, checkpoint=folder, **options) as ae:
         history = ae.train(
             data, 4, validation=0.2, patience=30, every=1, verbose=False, resume=resume
         )

@@ -163,18 +163,9 @@ def test_describing_options_leaves_them_alone():
     assert options == {"name": "plateau", "patience": 4}
 
 
-def test_a_schedule_of_the_callers_own_is_taken_as_it_is():
-    class Own:
-        watches = False
-
-        def factors(self, done, losses):
-            return done
-
-    own = Own()
-    assert schedule(own) is own
-
-
-@pytest.mark.parametrize("value", ["linear", "Cosine", "", None, 3, ("cosine",), {}, {"name": 3}])
+@pytest.mark.parametrize(
+    "value", ["linear", "Cosine", "", None, 3, ("cosine",), {}, {"name": 3}, Cosine]
+)
 def test_a_schedule_that_there_is_not_is_refused(value):
     with pytest.raises(ValueError, match="schedule must be one of 'constant', 'cosine'"):
         schedule(value)

@@ -469,7 +469,7 @@ def test_a_stream_keeps_no_more_than_a_pool(monkeypatch):
         for order in stream.orders(seeded(), 10):
             stream.take(order)
 
-    assert peak_of(use) < 50_000
+    assert peak_of(use) < 60_000
 
 
 def calls(function):

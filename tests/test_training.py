@@ -451,46 +451,42 @@ def diverging(done, losses):
 def test_a_weight_that_is_not_finite_is_found_at_the_report_and_undone(machine, validated):
     running = trainer(machine, validated=validated, rate=diverging)
     kept = state(running)
-    with pytest.raises(FloatingPointError, match="is not finite after epoch"):
+    with pytest.raises(FloatingPointError, match="is not finite after 15 steps"):
         for _ in running.run(2):
             kept = state(running)
     assert same(state(running), kept)
     assert running.progress.epoch == 3
 
 
-def test_epochs_are_numbered_from_0_where_a_weight_is_not_finite(machine):
-    with pytest.raises(FloatingPointError, match=r"epoch 4\b"):  # the last of five, as reported
-        list(trainer(machine, rate=diverging).run(2))
-
-
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", ["losses", "validation"])
-@pytest.mark.parametrize("epoch", [0, 2, 4])
-def test_a_loss_of_a_reported_epoch_that_is_not_finite_is_undone(machine, name, epoch, value):
-    assert_undone_where_a_loss_is_not_finite(machine, name, epoch, value)
-
-
-@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
-@pytest.mark.parametrize("name", ["losses", "validation"])
-@pytest.mark.parametrize("epoch", [1, 3])
-def test_a_loss_between_reports_that_is_not_finite_is_undone(machine, name, epoch, value):
-    assert_undone_where_a_loss_is_not_finite(machine, name, epoch, value)
-
-
-def assert_undone_where_a_loss_is_not_finite(machine, name, epoch, value):
+@pytest.mark.parametrize("name", ["loss", "validation_loss"])
+@pytest.mark.parametrize(("epoch", "reported"), [(0, 0), (1, 1), (2, 1), (3, 3), (4, 3)])
+def test_a_loss_that_is_not_finite_is_named_and_undone(machine, name, epoch, reported, value):
     script = [value if number == epoch else 1.0 for number in range(5)]
     ended = iter(script)
     running = trainer(
         machine,
-        validated=script if name == "validation" else [1.0] * 5,
-        losses=lambda means: np.array([next(ended) for _ in means] if name == "losses" else means),
+        validated=script if name == "validation_loss" else [1.0] * 5,
+        losses=lambda means: np.array([next(ended) for _ in means] if name == "loss" else means),
     )
     kept = state(running)
-    with pytest.raises(FloatingPointError, match=r"loss is (nan|inf|-inf) at epoch"):
+    with pytest.raises(FloatingPointError, match=rf"the {name} is {value} at epoch {epoch};"):
         for _ in running.run(2):
             kept = state(running)
     assert same(state(running), kept)
-    assert running.progress.epoch == {0: 0, 1: 1, 2: 1, 3: 3, 4: 3}[epoch]
+    assert running.progress.epoch == reported
+
+
+@pytest.mark.parametrize("losses", [[1, np.nan, 1], [np.inf, 1, 1], [1, 1, -np.inf]])
+def test_a_loss_that_is_not_finite_is_found_among_the_epochs_of_a_block(machine, losses):
+    running = trainer(machine, 1, length=9)
+    list(running.run(1))
+    running.progress.epochs, running.losses = 4, lambda means: np.array(losses[: len(means)])
+    kept = state(running)
+    epoch = 1 + int(np.flatnonzero(~np.isfinite(losses))[0])
+    with pytest.raises(FloatingPointError, match=f"the loss is .* at epoch {epoch};"):
+        list(running.run(100))  # three epochs in one block
+    assert same(state(running), kept)
 
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("full"), SystemExit(1)])

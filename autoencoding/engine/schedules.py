@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from typing import Any, Protocol
 
@@ -104,7 +104,7 @@ class Plateau:
         return np.full_like(done, self.factor**falls)  # [k]
 
 
-SCHEDULES: dict[str, Callable[..., Any]] = {
+SCHEDULES: dict[str, type[Any]] = {
     "constant": Constant,
     "cosine": Cosine,
     "trapezoid": Trapezoid,
@@ -120,7 +120,7 @@ def schedule(value: Any) -> Schedule:
     ValueError
         It is none of `SCHEDULES`.
     """
-    if hasattr(value, "factors"):
+    if type(value) in SCHEDULES.values():
         return value
     options = dict(value) if isinstance(value, dict) else {"name": value}
     name = checks.choice("schedule", options.pop("name", None), SCHEDULES)

@@ -289,5 +289,5 @@ class Trainer:
     def _require_finite(self, values: dict[str, np.ndarray]) -> None:
         bad = [name for name, value in values.items() if not np.isfinite(value).all()]
         if bad:
-            epoch = self.progress.epoch - 1
-            raise FloatingPointError(f"{bad[0]} is not finite after epoch {epoch}; {ADVICE}")
+            steps = self.progress.step
+            raise FloatingPointError(f"{bad[0]} is not finite after {steps} steps; {ADVICE}")
