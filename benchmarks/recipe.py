@@ -24,7 +24,7 @@ from autoencoding.tools.evaluation import evaluate
 from benchmarks.machine import print_machine
 
 RECIPES = [(1.0, "cosine"), (2.0, "cosine"), (4.0, "cosine"), (8.0, "cosine"), (16.0, "cosine")]
-RECIPES += [(1.0, "constant"), (8.0, "constant")]
+RECIPES += [(8.0, "trapezoid"), (8.0, "plateau"), (1.0, "constant"), (8.0, "constant")]
 
 
 def ratios(

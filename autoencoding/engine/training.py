@@ -169,6 +169,10 @@ class Trainer:
     asked: threading.Event = field(default_factory=threading.Event)
     block_done: Callable[[int], Any] = lambda steps: None
     _best: dict[str, np.ndarray] | None = None  # weights, while others are trained
+    _run_block: Callable[..., np.ndarray] | None = None
+
+    def __post_init__(self) -> None:
+        self._read = variables.reader(self.session)
 
     def run(self, every: int) -> Iterator[None]:
         """Train up to the planned epochs, resting to report on the way.
@@ -196,7 +200,7 @@ class Trainer:
         stops = sorted({epoch + 1 for epoch in range(0, epochs, every)} | {epochs})
         each = self.validate is not None or self.watches
         cuts = [e for e in (range(1, epochs + 1) if each else stops) if e > self.progress.epoch]
-        kept = variables.read(self.session)
+        kept = self._read()
         with closing(self.feeder.blocks(self.progress.step, cuts)) as blocks:
             for until in [stop for stop in stops if stop > self.progress.epoch] or [epochs]:
                 kept = self._train_or_undo(blocks, until, kept)
@@ -213,7 +217,7 @@ class Trainer:
             self._wake()
             while self.progress.epoch < until and not self._over():
                 self._train_on(next(blocks))
-            reached = variables.read(self.session)
+            reached = self._read()
             self._require_finite(reached)
             return {**reached, **self._rest(reached)}
         except BaseException:
@@ -231,12 +235,15 @@ class Trainer:
     def _train_on(self, block: Block) -> None:
         """Train on one block and keep the account of it."""
         progress, loop, k = self.progress, self.feeder.loop, block.steps
-        rates = np.zeros(self.feeder.length)  # [K]
-        rates[:k] = self.rate(progress.done(k), progress.monitored)
-        feed = {**block.feed, loop.rate: rates, loop.steps: k}
-        errors = self.session.run(block.fetch, feed)[:k]  # [k]
+        rates = self.rate(progress.done(k), progress.monitored)  # [k]
+        padded = np.zeros(self.feeder.length, np.float32)  # [K]
+        padded[:k] = rates
+        feed = {**block.feed, loop.rate: padded, loop.steps: np.int32(k)}
+        if self._run_block is None:  # the same fetch and feeds throughout, without looking them up
+            self._run_block = self.session.make_callable(block.fetch, list(feed))
+        errors = self._run_block(*feed.values())[:k]  # [k]
         self._require_finite_errors(errors)
-        means = progress.advance(errors, rates[:k])  # [epochs that ended]
+        means = progress.advance(errors, rates)  # [epochs that ended]
         if len(means):
             self._record("loss", self.losses(means).tolist())
         if len(means) and self.validate is not None:  # each block ends with its epoch at the latest

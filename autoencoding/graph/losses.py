@@ -22,7 +22,7 @@ class RMSE:
 
     def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         """Mean squared error of each row [n], from scaled targets and output [n, target_dim]."""
-        return tf.reduce_mean(tf.math.squared_difference(target, output), axis=1)  # [n]
+        return tf.reduce_mean(tf.square(output - target), axis=1)  # [n]
 
     def reduce(self, mean: tf.Tensor) -> tf.Tensor:
         """Root of the mean row error [], with gradient 0 where the reconstruction is perfect.

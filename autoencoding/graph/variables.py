@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import zlib
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -51,12 +51,21 @@ def scalar(name: str, value: float) -> tf.Variable:
     return tf1.get_variable(name, initializer=value, trainable=False, use_resource=True)  # []
 
 
+def reader(
+    session: tf1.Session, collection: str = tf1.GraphKeys.GLOBAL_VARIABLES
+) -> Callable[[], dict[str, np.ndarray]]:
+    """Make a function that copies the values of a collection's variables, by name."""
+    variables = session.graph.get_collection(collection)
+    names = [variable.op.name for variable in variables]
+    fetch = session.make_callable(variables)
+    return lambda: dict(zip(names, fetch(), strict=True))
+
+
 def read(
     session: tf1.Session, collection: str = tf1.GraphKeys.GLOBAL_VARIABLES
 ) -> dict[str, np.ndarray]:
     """Copy the value of every variable of the session's graph, or of a collection, by name."""
-    variables = session.graph.get_collection(collection)
-    return session.run({variable.op.name: variable for variable in variables})
+    return reader(session, collection)()
 
 
 def write(session: tf1.Session, values: dict[str, np.ndarray]) -> None:
