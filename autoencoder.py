@@ -23,11 +23,12 @@ from autoencoding.engine import checkpoints, checks, loop, schedules, sources, s
 from autoencoding.engine.feeding import Feeder
 from autoencoding.engine.optimizers import OPTIMIZERS, Update
 from autoencoding.engine.ports import Ports
+from autoencoding.engine.progress import Progress
 from autoencoding.engine.reports import Reports
 from autoencoding.engine.schedules import Schedule
 from autoencoding.engine.sources import Rows, RowsLike
 from autoencoding.engine.stops import postponed_interrupt
-from autoencoding.engine.training import TRAINED, Progress, Trainer
+from autoencoding.engine.training import TRAINED, Trainer
 from autoencoding.graph import variables
 from autoencoding.graph.losses import RMSE
 from autoencoding.graph.networks import ACTIVATIONS, Dense
@@ -182,9 +183,9 @@ class Autoencoder:
             self.target = tf1.placeholder_with_default(self.x, shape, name="target")
         else:
             self.target = tf1.placeholder(tf.float32, shape, name="target")
-        scaled = self._target_scaling.scale(self.target)  # [n, target_dim]
-        mean_error = tf.reduce_mean(self._error.rows(scaled, self._output))  # []
-        objective = self._error.reduce(mean_error)  # []
+        self._scaled_target = self._target_scaling.scale(self.target)  # [n, target_dim]
+        self._errors = self._error.rows(self._scaled_target, self._output)  # [n]
+        objective = self._error.reduce(tf.reduce_mean(self._errors))  # []
         self._unit = self._target_scaling.unit()  # []
         self.loss = tf.multiply(objective, self._unit, name="loss")  # [], raw units
         self.rate = variables.scalar("learning_rate", self.learning_rate)
@@ -196,15 +197,14 @@ class Autoencoder:
 
     def _build_measures(self) -> dict[str, Any]:
         """Add what the engine asks for besides; `Ports` tells what."""
-        scaled = self._target_scaling.scale(self.target)  # [n, target_dim]
-        measured = self._ruler.errors(scaled, self._output)  # each [n]
+        measured = self._ruler.errors(self._scaled_target, self._output)  # each [n]
         self._measured = tuple(measured)  # 'model' and what it is measured by
         self._row_errors = tf.stack(list(measured.values()), axis=1)  # [n, 3]
         mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
         return {
-            "scaled": (self._input_scaling.scale(self.x), scaled),
+            "scaled": (self._input_scaling.scale(self.x), self._scaled_target),
             "decoded": self.decoded,
-            "errors": self._error.rows(scaled, self._output),  # [n]
+            "errors": self._errors,
             "mean_errors": mean_errors,
             "losses": self._error.reduce(mean_errors) * self._unit,  # [m]
         }
@@ -308,21 +308,18 @@ class Autoencoder:
             if validation is None:
                 raise ValueError("patience needs rows for validation, got validation=None")
         batch_size = checks.integer("batch_size", batch_size)
+        if image_shape is not None:
+            image_shape = checks.image_shape("image_shape", image_shape, self.target_dim)
         seed = self._to_resume().seed if resume else self.seed
         rows = sources.open_rows(data, target, sample_weight, self.input_dim, self.target_dim)
         rows, held = sources.split(rows, validation, seed)
-        progress = (self._resume if resume else self._begin)(rows, held, batch_size)
+        fitted = {} if resume else self._fitted(rows)
+        progress = (self._resumed if resume else self._planned)(rows, held, batch_size)
         reports = Reports(progress, self.graph, every, verbose, progress_bar, log)
         with postponed_interrupt() as asked, reports:
-            feeder = Feeder(
-                self._loop,
-                rows,
-                progress.batch_size,
-                self._network.parameters,
-                self._ports.scale,
-                progress.seed,
-                progress.compiled,
-            )
+            if not resume:
+                self._begin(progress, fitted)
+            feeder = Feeder(self._loop, rows, progress, self._network.parameters, self._ports.scale)
             trainer = Trainer(
                 self.session,
                 feeder,
@@ -483,23 +480,28 @@ class Autoencoder:
         self._require_trained()
         return sources.open_rows(data, None, None, self.input_dim, self.input_dim)
 
-    def _begin(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
-        fitted = statistics.fit(rows, self._input_scaling, self._target_scaling, self._ruler)
+    def _fitted(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Values of the scalings and the ruler, by name, from one pass over the rows."""
+        return statistics.fit(rows, self._input_scaling, self._target_scaling, self._ruler)
+
+    def _begin(self, progress: Progress, fitted: dict[str, np.ndarray]) -> None:
         self.session.run(self.init)
         variables.write(self.session, fitted)
+        self._progress = progress
+
+    def _planned(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
         batch_size = min(batch_size, rows.n_rows)
         steps = -(-rows.n_rows // batch_size)
         compiled = loop.worth_compiling(steps, 6.0 * self._network.parameters * rows.n_rows)
         n_held = 0 if held is None else held.n_rows
-        self._progress = Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled)
-        return self._progress
+        return Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled)
 
     def _to_resume(self) -> Progress:
         if self._progress is None and self.checkpoint is not None:
             self._restore(*checkpoints.newest(self.checkpoint))
         return self._require_trained()
 
-    def _resume(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
+    def _resumed(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
         progress = self._require_trained()
         rows.check()
         found = rows.n_rows, 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)

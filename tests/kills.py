@@ -24,20 +24,24 @@ FOLDER = Path("killed.ckpt")
 DONE = Path("done.npz")
 
 
+def saves(folder):
+    """Numbers of the complete saves; older ones go when newer ones come."""
+    return {path.name for path in folder.glob("model-*.json")}
+
+
 def train(folder, data):
     """Train up to 20 epochs, or less by patience, saving after each; resume what there is."""
-    resume = any(folder.glob("model-*.json"))
+    resume = bool(saves(folder))
     if resume:
-        with Autoencoder.load(folder) as kept:
-            assert np.isfinite(kept.reconstruct(data)).all()
+        ae = Autoencoder.load(folder, checkpoint=folder)
+        assert np.isfinite(ae.reconstruct(data)).all()
         print("loaded", flush=True)
-    options = {"optimizer": "adam", "schedule": "plateau", "seed": 0}
-    with Autoencoder(4, 2, epoch=20, learning_rate=0.03, checkpoint=folder, **options) as ae:
-        history = ae.train(
-            data, 4, validation=0.2, patience=30, every=1, verbose=False, resume=resume
-        )
-        values = variables.read(ae.session) | {f"history of {k}": v for k, v in history.items()}
-        return values | {f"last {k}": v for k, v in (ae._progress.last or {}).items()}
+    else:
+        options = {"optimizer": "adam", "schedule": "plateau", "seed": 0}
+        ae = Autoencoder(4, 2, epoch=20, learning_rate=0.03, checkpoint=folder, **options)
+    history = ae.train(data, 4, validation=0.2, patience=30, every=1, verbose=False, resume=resume)
+    values = variables.read(ae.session) | {f"history of {k}": v for k, v in history.items()}
+    return values | {f"last {k}": v for k, v in (ae._progress.last or {}).items()}
 
 
 def train_to_the_end(folder, data, result):
@@ -62,14 +66,31 @@ def in_a_fork(run, output):
     os._exit(status)
 
 
-def ended(child, seconds):
-    """Wait so long for a process; its status, or None where it is still running."""
+def ended(child, seconds, until=lambda: False):
+    """Wait so long for a process, or until something holds; its status, or None while it runs."""
     end = time.monotonic() + seconds
-    while time.monotonic() < end:
+    while time.monotonic() < end and not until():
         if (status := os.waitpid(child, os.WNOHANG))[0]:
             return status[1]
-        time.sleep(0.005)
+        time.sleep(0.002)
     return None
+
+
+def killed_at_random(child, moments, start, training):
+    """Wait for a run to end, or kill it; its status.
+
+    Of four, one is killed at any moment, and three soon after they have saved: loading, building
+    and compiling take most of the time, and a killed run does its share of the whole.
+    """
+    before, status = saves(FOLDER), None
+    patience = moments.uniform(0, start)
+    if moments.random() < 0.75:
+        status = ended(child, 600, until=lambda: saves(FOLDER) - before)
+        patience = moments.uniform(0, training / 4)
+    if status is None and (status := ended(child, patience)) is None:
+        os.kill(child, signal.SIGKILL)
+        _, status = os.waitpid(child, 0)
+    return status
 
 
 def same(one, other):
@@ -82,32 +103,32 @@ def main(kills, seed):
     data, moments = np.load("iris.npy"), random.Random(seed)
     report = {"killed": 0, "loaded": 0, "finished": 0, "different": 0, "failed": []}
     reference, written = Path("reference.npz"), Path("output.txt")
+    whole = Path("whole.ckpt")
     with written.open("w+") as output:
-        start = time.monotonic()
-        child = in_a_fork(
-            lambda: train_to_the_end(Path("whole.ckpt"), data, reference), output.fileno()
-        )
-        assert os.waitpid(child, 0)[1] == 0, written.read_text()
-        length = time.monotonic() - start
-    while report["killed"] < kills or not DONE.exists():
+        begin = time.monotonic()
+        child = in_a_fork(lambda: train_to_the_end(whole, data, reference), output.fileno())
+        assert ended(child, 600, until=lambda: saves(whole)) is None, written.read_text()
+        saved = time.monotonic()
+        assert ended(child, 600) == 0, written.read_text()
+    start, training = saved - begin, time.monotonic() - saved
+    while True:
         with written.open("w+") as output:
             child = in_a_fork(lambda: train_to_the_end(FOLDER, data, DONE), output.fileno())
-            patience = moments.uniform(0, length) if report["killed"] < kills else 600
-            status = ended(child, patience)
-            if status is None:
-                os.kill(child, signal.SIGKILL)
-                _, status = os.waitpid(child, 0)
+            if report["killed"] < kills:
+                status = killed_at_random(child, moments, start, training)
+            else:
+                status = ended(child, 600)
         text = written.read_text()
         report["killed"] += os.WIFSIGNALED(status)
         report["loaded"] += text.startswith("loaded")
         if not os.WIFSIGNALED(status) and status:
             report["failed"].append(text)
             break
-        if DONE.exists() and report["killed"] < kills:
+        if DONE.exists():
             report["finished"] += 1
             report["different"] += not same(DONE, reference)
             DONE.unlink()
             shutil.rmtree(FOLDER)
-    report["finished"] += 1
-    report["different"] += not same(DONE, reference)
+            if report["killed"] == kills:
+                break
     print(json.dumps(report))

@@ -5,20 +5,11 @@ import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import Frame
 
 from autoencoding.engine import checks
 
 GOOD = np.arange(12.0).reshape(4, 3)
-
-
-class Frame:
-    """Stands for a DataFrame: no array, but it becomes one."""
-
-    def __init__(self, values):
-        self.values = values
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array(self.values, dtype)
 
 
 def checked(value):
@@ -130,6 +121,21 @@ def test_another_choice_is_refused_with_those_allowed(value):
 
 
 # Rows that pass
+
+
+@pytest.mark.parametrize("value", [(3, 4), [3, np.int64(4)], (2, 2, 3), (12, 1), (3, 1, 4)])
+def test_the_shape_of_an_image_becomes_a_tuple_of_int(value):
+    shape = checks.image_shape("image_shape", value, 12)
+    assert shape == tuple(value)
+    assert all(type(size) is int for size in shape)
+
+
+@pytest.mark.parametrize(
+    "value", [(12,), (3, 2, 2), (3, 5), (2, 2, 3, 1), 12, "34", (3.0, 4), (-3, -4), (0, 12), ()]
+)
+def test_another_shape_of_an_image_is_refused(value):
+    with pytest.raises(ValueError, match="image_shape must"):
+        checks.image_shape("image_shape", value, 12)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])

@@ -6,12 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import Again, Numbered
 
 from autoencoding.engine import checks, feeding, sources
 from autoencoding.engine.feeding import BLOCK_BYTES, BLOCK_FLOPS, BLOCK_STEPS, Feeder, shares
 from autoencoding.engine.loop import Loop
+from autoencoding.engine.progress import Progress
 from autoencoding.engine.sources import open_rows
-from autoencoding.engine.training import Progress
 from batching import PADDING, batches
 
 SOME = st.integers(1, 30)
@@ -22,29 +23,6 @@ class Placeholder(NamedTuple):
 
     name: str
     shape: tuple
-
-
-class Numbered:
-    """A data set as PyTorch's are: a length, and one row an int."""
-
-    def __init__(self, rows):
-        self.rows = rows
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, number):
-        return self.rows[number]
-
-
-class Again:
-    """Gives its pieces whenever it is iterated."""
-
-    def __init__(self, pieces):
-        self.pieces = pieces
-
-    def __iter__(self):
-        return iter(self.pieces)
 
 
 def cut(rows):
@@ -75,9 +53,9 @@ def feeder(
     target_width=None,
     prepare=as_float32,
     seed=0,
-    compiled=False,
+    compiled=True,
 ):
-    """A feeder whose fetches are the keys of their variants."""
+    """A feeder whose fetches are the names of their variants."""
     target_width = width if target is None else target_width
     rows = open_rows(data, target, weight, width, target_width)
     rows.check()
@@ -87,9 +65,12 @@ def feeder(
         weight="weight",
         rate="rate",
         steps="steps",
-        errors={(c, w): (c, w) for c in (True, False) for w in (True, False)},
+        plain="plain",
+        compiled="compiled",
+        compiled_even="compiled even",
     )
-    return Feeder(loop, rows, batch_size, 1, prepare, seed, compiled)
+    plan = Progress(rows.n_rows, 0, batch_size, 1, seed, compiled)
+    return Feeder(loop, rows, plan, 1, prepare)
 
 
 def numbered(n_rows):
@@ -306,18 +287,23 @@ def test_padding_stands_for_rows_that_there_are():
     assert set(contents(block)["x"].ravel()) == {5, 6, 7, 8, 9}
 
 
-@pytest.mark.parametrize("compiled", [True, False])
 @pytest.mark.parametrize(
-    ("n_rows", "weight", "weighted"),
-    [(6, None, False), (7, None, True), (6, [1, 2, 3, 4, 5, 6], True), (6, [2] * 6, True)],
+    ("n_rows", "weight", "compiled", "variant"),
+    [
+        (6, None, True, "compiled even"),
+        (7, None, True, "compiled"),
+        (6, [1, 2, 3, 4, 5, 6], True, "compiled"),
+        (6, [2] * 6, True, "compiled"),
+        (6, None, False, "plain"),
+        (7, [1, 2, 3, 4, 5, 6, 7], False, "plain"),
+    ],
 )
 @pytest.mark.usefixtures("blocks_of_4")
-def test_weights_are_fed_where_rows_have_them_or_a_batch_is_short(
-    n_rows, weight, weighted, compiled
-):
+def test_weights_are_fed_but_where_all_rows_have_the_same_share(n_rows, weight, compiled, variant):
     fed = feeder(numbered(n_rows), 3, weight=weight, compiled=compiled)
     (block,) = fed.blocks(0, [1])
-    assert block.fetch == (compiled, weighted)
+    assert block.fetch == variant
+    weighted = variant != "compiled even"
     assert block.feed.keys() == ({fed.loop.x, "weight"} if weighted else {fed.loop.x})
 
 
@@ -457,7 +443,7 @@ def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(fai
 def test_a_stream_that_gives_another_number_of_rows_is_refused(later):
     data = Again([numbered(12)])
     fed = feeder(data, 2)
-    data.pieces = later
+    data.passes = [later]
     with pytest.raises(ValueError, match="must give 12 rows whenever it is iterated"):
         list(fed.blocks(0, [1]))
 

@@ -153,15 +153,15 @@ def by_train_op(made):
         made.session.run(made.train_op, {made.x: x, made.y: y})
 
 
-def by_loop(made, compiled):
+def by_loop(made, errors):
     feed = {made.loop.x: X, made.loop.target: Y, made.loop.rate: RATES, made.loop.steps: STEPS}
-    made.session.run(made.loop.errors[compiled, False], feed)
+    made.session.run(errors, feed | {made.loop.weight: np.full(X.shape[:2], 1 / X.shape[1])})
 
 
 WAYS = {
     "train_op": by_train_op,
-    "the loop": lambda made: by_loop(made, compiled=False),
-    "the compiled loop": lambda made: by_loop(made, compiled=True),
+    "the loop": lambda made: by_loop(made, made.loop.plain),
+    "the compiled loop": lambda made: by_loop(made, made.loop.compiled_even),
 }
 
 

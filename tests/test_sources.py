@@ -9,6 +9,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import Again, Frame, Numbered
 
 from autoencoding.engine import checks, sources
 from autoencoding.engine.sources import Stream, Table, joined, open_rows
@@ -27,47 +28,6 @@ INDICES = [
     np.array([[22, 0, 8], [7, PADDING, PADDING]]),
 ]
 quick = settings(deadline=None, derandomize=True)
-
-
-class Frame:
-    """Stands for a DataFrame: it becomes an array, and its items are columns."""
-
-    def __init__(self, values):
-        self.values = values
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array(self.values, dtype)
-
-    def __len__(self):
-        return len(self.values)
-
-    def __getitem__(self, column):
-        raise KeyError(column)
-
-
-class Numbered:
-    """A data set as PyTorch's are: a length, and one row an int."""
-
-    def __init__(self, rows):
-        self.rows = rows
-
-    def __len__(self):
-        return len(self.rows)
-
-    def __getitem__(self, number):
-        assert type(number) is int
-        assert 0 <= number < len(self.rows)
-        return self.rows[number]
-
-
-class Again:
-    """Gives pieces whenever it is iterated: each time the same, or those of the next pass."""
-
-    def __init__(self, pieces, *later):
-        self.passes = [*later[::-1], pieces]
-
-    def __iter__(self):
-        return iter(self.passes.pop() if len(self.passes) > 1 else self.passes[0])
 
 
 def cut(rows, *starts):

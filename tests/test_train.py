@@ -7,11 +7,15 @@ import sys
 import termios
 import textwrap
 import threading
+from pathlib import Path
 
 import numpy as np
+import pandas
 import pytest
+import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from processes import ENVIRONMENT
+from stand_ins import Again, Numbered
 
 from autoencoder import Autoencoder
 from autoencoding.engine import sources
@@ -251,27 +255,8 @@ def test_bad_parameters_are_refused(options):
 # Data of any size
 
 
-class Rows:
-    """One row an index, as a PyTorch data set has."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __len__(self):
-        return len(self.array)
-
-    def __getitem__(self, index):
-        return self.array[int(index)]
-
-
-class Again:
-    """Pieces of rows whenever it is iterated."""
-
-    def __init__(self, array, size=40):
-        self.array, self.size = array, size
-
-    def __iter__(self):
-        return (self.array[i : i + self.size] for i in range(0, len(self.array), self.size))
+def iterated(array):
+    return Again(np.split(array, range(40, len(array), 40)))
 
 
 def kinds(array, folder):
@@ -284,7 +269,7 @@ def kinds(array, folder):
         "memory map": np.load(folder / "whole.npy", mmap_mode="r"),
         "paths": paths,
         "arrays": parts,
-        "rows": Rows(array),
+        "rows": Numbered(array),
     }
 
 
@@ -316,7 +301,7 @@ def test_more_rows_than_a_pool_train_as_well(iris, tmp_path, monkeypatch):
 def test_rows_that_are_iterated_train_too_and_resume_to_the_same_bits(iris, monkeypatch, pool):
     monkeypatch.setattr(sources, "POOL_BYTES", 16 * pool)
     order = np.random.default_rng(0).permutation(150)
-    data = Again(iris[order])
+    data = iterated(iris[order])
     with model(4, 2, 20, 0.01) as whole, model(4, 2, 8, 0.01, schedule="constant") as ae:
         losses = whole.train(data, 7, verbose=False)["loss"]
         assert losses[-1] < 0.5 * losses[0]
@@ -332,35 +317,35 @@ def test_rows_that_are_iterated_train_too_and_resume_to_the_same_bits(iris, monk
 
 def test_targets_are_iterated_with_the_data(iris):
     with model(3, 2, 20, 0.01, target_dim=1) as ae:
-        data, target = Again(iris[:, :3]), Again(iris[:, 3:])
+        data, target = iterated(iris[:, :3]), iterated(iris[:, 3:])
         losses = ae.train(data, 15, target=target, verbose=False)["loss"]
         assert losses[-1] < 0.7 * losses[0]
 
 
 def test_a_share_of_what_is_iterated_cannot_be_held_out(iris):
     with pytest.raises(ValueError, match="validation must be rows of its own"):
-        model(4, 2).train(Again(iris), validation=0.2)
+        model(4, 2).train(iterated(iris), validation=0.2)
     with pytest.raises(TypeError, match="runs dry"):
         model(4, 2).train(iter([iris]))
 
 
 def test_an_error_of_the_source_leaves_the_last_report(iris):
     class Breaking(Again):
-        passes = 0
+        count = 0
 
         def __iter__(self):
-            self.passes += 1
-            if self.passes > 4:
+            self.count += 1
+            if self.count > 4:
                 raise OSError("the disk is gone")
             return super().__iter__()
 
     with model(4, 2, 20) as ae:
         with pytest.raises(OSError, match="the disk is gone"):
-            ae.train(Breaking(iris), 7, every=1, verbose=False)
+            ae.train(Breaking(np.split(iris, range(40, 150, 40))), 7, every=1, verbose=False)
         assert 1 <= ae._progress.epoch <= 4
         whole = model(4, 2, 20)
-        whole.train(Again(iris), 7, verbose=False)
-        ae.train(Again(iris), 7, resume=True, verbose=False)
+        whole.train(iterated(iris), 7, verbose=False)
+        ae.train(iterated(iris), 7, resume=True, verbose=False)
         assert_same_values(ae, whole)
 
 
@@ -389,8 +374,18 @@ def test_a_log_holds_losses_weights_and_images(iris, tmp_path):
         assert {step for step, other in others if other == tag} == {0, 2, 4}
 
 
+@pytest.mark.parametrize("options", [{"log": "file/log"}, {"image_shape": (2, 3)}])
+def test_what_cannot_be_logged_is_refused_before_anything_changes(iris, options):
+    Path("file").touch()
+    with model(4, 2, 2) as ae:
+        ae.train(iris, verbose=False)
+        codes = ae.encode(iris)
+        with pytest.raises((OSError, ValueError, tf.errors.OpError)):
+            ae.train(iris - 1, verbose=False, **options)
+        assert np.array_equal(ae.encode(iris), codes)
+
+
 def test_history_is_a_table(iris):
-    pandas = pytest.importorskip("pandas")
     with model(4, 2, 3) as ae:
         table = pandas.DataFrame(ae.train(iris, validation=0.2, verbose=False))
     assert list(table) == ["epoch", "loss", "learning_rate", "validation_loss"]

@@ -14,9 +14,10 @@ from hypothesis import strategies as st
 from autoencoding.engine import loop
 from autoencoding.engine.feeding import Feeder
 from autoencoding.engine.loop import Loop
+from autoencoding.engine.progress import Progress
 from autoencoding.engine.schedules import Plateau
 from autoencoding.engine.sources import open_rows
-from autoencoding.engine.training import Progress, Trainer
+from autoencoding.engine.training import Trainer
 from autoencoding.graph import variables
 from batching import PADDING, batches
 
@@ -224,9 +225,8 @@ def trainer(machine, epochs=5, *, length=4, start=None, validated=None, compiled
         variables.write(session, values)
         progress = Progress(**json.loads(json.dumps(described)), last=last)
         progress.epochs = epochs
-    fed = Feeder(
-        machine.loop, open_rows(DATA, None, None, 1, 1), 3, 1, lambda piece: piece, SEED, compiled
-    )
+    rows = open_rows(DATA, None, None, 1, 1)
+    fed = Feeder(machine.loop, rows, progress, 1, lambda piece: piece)
     fed.length = length
     options = {"rate": falling, "watches": False, "losses": lambda means: 2 * means, **options}
     running = Trainer(session, fed, progress, **options)

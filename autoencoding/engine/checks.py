@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import operator
 from collections.abc import Collection, Sequence
 from typing import Any
@@ -64,6 +65,20 @@ def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
     if not (value is None or isinstance(value, str)) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
+    """Check (height, width) or (height, width, channels) of an image of so many entries."""
+    try:
+        shape = tuple(integer(name, size) for size in value)
+    except TypeError:
+        shape = ()
+    if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,), (4,)):
+        wanted = "(height, width) or (height, width, 1, 3 or 4)"
+        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+    if math.prod(shape) != width:
+        raise ValueError(f"{name} must have {width} entries in all, got {shape}")
+    return shape
 
 
 def rows(name: str, value: Any, width: int) -> np.ndarray:

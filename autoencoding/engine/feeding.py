@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoding.engine.loop import Loop
+from autoencoding.engine.progress import Progress
 from autoencoding.engine.sources import Piece, Rows, joined
 from batching import PADDING, batches, blocks
 
@@ -51,32 +52,30 @@ class Feeder:
     ----------
     loop : Loop
     rows : Rows
-    batch_size : int
+    plan : Progress
+        Of the run: its batch size, its seed, and whether the loop is compiled. The order of rows
+        depends on the seed and the number of the epoch alone.
     parameters : int
         How many numbers are trained, to bound a block's time.
     prepare : callable
         (x [m, input_dim], target [m, target_dim] or None) -> both as the loop takes them. Rows
         that fit into one pool are prepared once for all epochs.
-    seed : int
-        Of the order of rows, which depends on it and on the number of the epoch alone.
-    compiled : bool
     """
 
     def __init__(
         self,
         loop: Loop,
         rows: Rows,
-        batch_size: int,
+        plan: Progress,
         parameters: int,
         prepare: Callable[[Piece], Piece],
-        seed: int,
-        compiled: bool,
     ) -> None:
-        self.rows, self.batch_size, self.seed = rows, batch_size, seed
-        self.loop, self.prepare, self.compiled = loop, prepare, compiled
-        self.steps_per_epoch = -(-rows.n_rows // batch_size)
-        self.length = block_steps(batch_size, rows.width, parameters)
-        self.weighted = rows.weight is not None or rows.n_rows % batch_size > 0
+        self.loop, self.rows, self.plan, self.prepare = loop, rows, plan, prepare
+        self.length = block_steps(plan.batch_size, rows.width, parameters)
+        even = rows.weight is None and rows.n_rows % plan.batch_size == 0
+        self.weighted = not (even and plan.compiled)
+        compiled = loop.compiled if self.weighted else loop.compiled_even
+        self.fetch = compiled if plan.compiled else loop.plain
         self.prepared = self._prepare_all() if rows.small else None
 
     def blocks(self, start: int, cuts: Sequence[int]) -> Generator[Block]:
@@ -99,15 +98,16 @@ class Feeder:
             # numbers that do not last must be used up before the next are dealt
             for some in [parts] if self.rows.lasting else ([part] for part in parts):
                 yield blocks(some, self.length)
-            start = cut * self.steps_per_epoch
+            start = cut * self.plan.steps_per_epoch
 
     def _parts(self, start: int, until: int) -> Iterator[np.ndarray]:
         """Row numbers [m, batch_size] from a step on, up to the end of an epoch."""
-        first, skip = divmod(start, self.steps_per_epoch)
+        batch_size = self.plan.batch_size
+        first, skip = divmod(start, self.plan.steps_per_epoch)
         for epoch in range(first, until):
-            generator = np.random.default_rng([self.seed, epoch])
-            orders = self.rows.orders(generator, self.batch_size)
-            for part in batches(orders, self.batch_size):
+            generator = np.random.default_rng([self.plan.seed, epoch])
+            orders = self.rows.orders(generator, batch_size)
+            for part in batches(orders, batch_size):
                 yield part[skip:]
                 skip = max(0, skip - len(part))
 
@@ -124,7 +124,7 @@ class Feeder:
         if self.weighted:
             weight = None if rows.weight is None else rows.weight[where]  # [k, batch]
             arrays[self.loop.weight][:k] = shares(index, weight)  # [k, batch]
-        return Block(k, self.loop.errors[self.compiled, self.weighted], arrays)
+        return Block(k, self.fetch, arrays)
 
     def _prepare_all(self) -> Piece:
         """All rows as the loop takes them, in float32."""
@@ -132,7 +132,7 @@ class Feeder:
         return joined(pieces)
 
     def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
-        shape = self.length, self.batch_size
+        shape = self.length, self.plan.batch_size
         columns = [self.loop.x]
         if self.rows.target is not None:
             columns.append(self.loop.target)

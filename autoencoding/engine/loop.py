@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -26,9 +27,10 @@ class Loop(NamedTuple):
     weight: tf.Tensor  # [K, batch]; each row's share of its batch
     rate: tf.Tensor  # [K]; the learning rate of each step
     steps: tf.Tensor  # []; how many of the K batches to train on
-    # What each of those steps returned, [K], and 0 beyond: by whether the loop is compiled, and
-    # whether rows have weights
-    errors: dict[tuple[bool, bool], tf.Tensor]
+    # What each of those steps returned, and 0 beyond
+    compiled_even: tf.Tensor  # [K]; all rows of a batch have the same share, and none is fed
+    compiled: tf.Tensor  # [K]
+    plain: tf.Tensor  # [K]
 
 
 def worth_compiling(steps: int, flops: float) -> bool:
@@ -37,7 +39,7 @@ def worth_compiling(steps: int, flops: float) -> bool:
 
 
 def build(step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loop:
-    """Add the loop to the current graph: compiled and not, with weights and without.
+    """Add the loop to the current graph: compiled and not, and without weights.
 
     Its shapes are settled by the first block that is fed: another K or batch compiles again,
     another number of steps does not.
@@ -75,7 +77,7 @@ def build(step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loo
             )
             return errors.stack()  # [K]
 
-        traced = tf.function(train, autograph=False)  # once, for all four
+        traced = tf.function(train, autograph=False)  # once, for all three
 
         def weighted(
             x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
@@ -87,11 +89,12 @@ def build(step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loo
             share = tf.fill(shape, 1 / tf.cast(shape[1], tf.float32))  # [K, batch]
             return traced(x, target, share, rates, steps)  # [K]
 
-        errors = {}
-        for compiled in (True, False):
-            run = {
-                f: tf.function(f, jit_compile=compiled, autograph=False) for f in (even, weighted)
-            }
-            errors[compiled, False] = run[even](x, target, rates, steps)  # [K]
-            errors[compiled, True] = run[weighted](x, target, weight, rates, steps)  # [K]
-    return Loop(x, target, weight, rates, steps, errors)
+        compiled = partial(tf.function, jit_compile=True, autograph=False)
+        feed = x, target, weight, rates, steps
+        errors = (
+            compiled(even)(x, target, rates, steps),  # [K]
+            compiled(weighted)(*feed),  # [K]
+            # last: what is first traced uncompiled has its loop lowered, which XLA cannot take
+            tf.function(weighted, autograph=False)(*feed),  # [K]
+        )
+    return Loop(*feed, *errors)

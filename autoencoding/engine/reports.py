@@ -12,7 +12,7 @@ import tensorflow as tf
 from tqdm import tqdm
 
 from autoencoding.engine.board import Board
-from autoencoding.engine.training import Progress
+from autoencoding.engine.progress import Progress
 
 
 class Reports:

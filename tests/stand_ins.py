@@ -1,0 +1,44 @@
+"""What stands for other libraries' containers of rows."""
+
+import numpy as np
+
+
+class Frame:
+    """As a DataFrame: it becomes an array, and its items are columns."""
+
+    def __init__(self, values):
+        self.values = values
+
+    def __array__(self, dtype=None, copy=None):
+        return np.array(self.values, dtype)
+
+    def __len__(self):
+        return len(self.values)
+
+    def __getitem__(self, column):
+        raise KeyError(column)
+
+
+class Numbered:
+    """A data set as PyTorch's are: a length, and one row an int."""
+
+    def __init__(self, rows):
+        self.rows = rows
+
+    def __len__(self):
+        return len(self.rows)
+
+    def __getitem__(self, number):
+        assert type(number) is int
+        assert 0 <= number < len(self.rows)
+        return self.rows[number]
+
+
+class Again:
+    """Gives pieces whenever it is iterated: each time the same, or those of the next pass."""
+
+    def __init__(self, pieces, *later):
+        self.passes = [*later[::-1], pieces]
+
+    def __iter__(self):
+        return iter(self.passes.pop() if len(self.passes) > 1 else self.passes[0])
