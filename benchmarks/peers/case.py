@@ -49,7 +49,7 @@ class Case:
         wanted = MICROSECONDS / (overhead + self.operations / 50_000 + self.parameters / 1_000)
         if parts and 2 * wanted <= self.epoch:
             return int(wanted)
-        return self.epoch * max(1, round(wanted / self.epoch))
+        return self.epoch * max(2, round(wanted / self.epoch))
 
     def data(self) -> np.ndarray:
         """Normal data [rows, width] float32 with the project's standard deviation, 1/8."""
