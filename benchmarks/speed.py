@@ -34,7 +34,10 @@ from benchmarks.machine import print_machine
 from benchmarks.peers import floor
 from benchmarks.peers.case import Case
 
-PEERS = ("project", "listing", "keras", "torch", "torch-compiled", "torch-by-hand", "jax")
+PEERS = (
+    *("project", "project-stock", "listing", "keras"),
+    *("torch", "torch-compiled", "torch-by-hand", "jax"),
+)
 CASES = {
     "iris": Case(4, 1, 1, 150),
     "small-1": Case(4, 1, 1, 20_000),

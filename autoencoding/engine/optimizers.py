@@ -15,7 +15,7 @@ class RMSProp(tf1.train.RMSPropOptimizer):
 
     The stock operation reads and writes the momentum of every weight at every step, even where it
     is 0 throughout: a third of an update's memory traffic, and what keeps XLA from making one
-    kernel of a small model's whole loop (`benchmarks/steps.py`).
+    kernel of a small model's whole loop (`benchmarks/speed.py`).
 
     With g the gradient: rms <- rms + (1 - decay) (g^2 - rms), beginning at 1;
     weight <- weight - rate g / sqrt(rms + epsilon) (Hinton 2012, lecture 6e).
