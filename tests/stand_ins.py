@@ -1,6 +1,9 @@
-"""What stands for other libraries' containers of rows."""
+"""What stands for other libraries' containers of rows, and rows of data and target."""
 
 import numpy as np
+
+from autoencoding.engine import sources
+from autoencoding.engine.sources import Form
 
 
 class Frame:
@@ -42,3 +45,8 @@ class Again:
 
     def __iter__(self):
         return iter(self.passes.pop() if len(self.passes) > 1 else self.passes[0])
+
+
+def open_rows(data, target, weight, input_dim, target_dim, name="data"):
+    form = Form({"x": (input_dim,), "target": (target_dim,)}).called(x=name)
+    return sources.open_rows({"x": data, "target": target}, form, weight)

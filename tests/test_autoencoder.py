@@ -5,8 +5,9 @@ import tensorflow.compat.v1 as tf1
 from processes import ROOT, run_python
 
 from autoencoder import Autoencoder
-from autoencoding.engine import checks
+from autoencoding import checks
 from autoencoding.graph import variables
+from autoencoding.graph.networks import Dense
 from autoencoding.graph.scaling import SPREAD
 
 
@@ -71,7 +72,7 @@ def test_gpu_memory_grows_unless_a_config_is_given(monkeypatch):
 @pytest.mark.parametrize("scaling", ["global", "feature", None])
 @pytest.mark.parametrize(("activation", "function"), [("tanh", np.tanh), ("linear", np.asarray)])
 def test_the_forward_pass_is_that_of_numpy(iris, scaling, activation, function):
-    ae = trained(iris, 4, 2, epoch=2, scaling=scaling, activation=activation)
+    ae = trained(iris, 4, 2, epoch=2, scaling=scaling, network=Dense(code=activation))
     w1, b1, w2, b2 = weights_of(ae)
     mean = iris.mean(axis=0) if scaling else 0
     spread = {
@@ -188,7 +189,14 @@ def test_how_often_is_reported_does_not_change_the_weights(iris):
 
 def test_the_listings_behaviour_is_reachable(iris):
     with Autoencoder(
-        100, 50, 3, scaling=None, initial="normal", schedule="constant", seed=0, checkpoint=None
+        100,
+        50,
+        3,
+        scaling=None,
+        network={"name": "dense", "initial": "normal"},
+        schedule="constant",
+        seed=0,
+        checkpoint=None,
     ) as ae:
         w1, b1, w2, b2 = weights_of(ae)
         assert np.std(w1) == pytest.approx(1, abs=0.05)
@@ -297,7 +305,12 @@ def test_a_new_process_reconstructs_the_same_bits(iris, tmp_path):
 
 
 def test_load_rebuilds_every_parameter_and_leaves_the_folder_alone(iris, tmp_path):
-    options = {"activation": "elu", "scaling": "feature", "schedule": "constant", "seed": 3}
+    options = {
+        "network": Dense(code="elu"),
+        "scaling": "feature",
+        "schedule": "constant",
+        "seed": 3,
+    }
     ae = trained(iris, 4, 2, 5, 0.01, **options, target_dim=2, target=iris[:, :2])
     ae.save("kept")
     before = sorted(path.name for path in (tmp_path / "kept").iterdir())

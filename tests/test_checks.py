@@ -7,14 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from stand_ins import Frame
 
-from autoencoding.engine import checks
+from autoencoding import checks
 
 GOOD = np.arange(12.0).reshape(4, 3)
 
 
 def checked(value):
     """Rows that are looked at in full."""
-    rows = checks.rows("data", value, 3)
+    rows = checks.rows("data", value, (3,))
     checks.finite("data", rows)
     return rows
 
@@ -141,7 +141,7 @@ def test_another_shape_of_an_image_is_refused(value):
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
 def test_an_array_of_any_real_dtype_passes_without_a_copy(dtype):
     array = GOOD.astype(dtype)
-    rows = checks.rows("data", array, 3)
+    rows = checks.rows("data", array, (3,))
     assert rows.dtype == dtype
     assert np.shares_memory(rows, array)
     assert np.array_equal(rows, GOOD.astype(dtype))
@@ -169,7 +169,7 @@ def read_only_memmap(tmp_path):
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_rows_held_by_something_else_are_the_same_rows(make, copied, tmp_path):
     value = make(tmp_path)
-    rows = checks.rows("data", value, 3)
+    rows = checks.rows("data", value, (3,))
     assert not isinstance(rows, np.matrix)  # whose products and sums would mean something else
     assert rows.dtype == float
     assert np.array_equal(rows, GOOD)
@@ -181,7 +181,7 @@ def test_what_was_given_is_left_as_it_is():
     value = [[1, True, 2.5], [np.float32(3), 4, 5]]
     array = np.array(value, object)
     before = array.copy()
-    assert checks.rows("data", array, 3).tolist() == [[1, 1, 2.5], [3, 4, 5]]
+    assert checks.rows("data", array, (3,)).tolist() == [[1, 1, 2.5], [3, 4, 5]]
     assert array.dtype == object
     assert np.array_equal(array, before)
 
@@ -195,7 +195,7 @@ def test_the_largest_number_of_float32_passes():
 # They may be a memory map larger than memory.
 def test_rows_are_not_looked_at():
     array = np.array([[np.nan, np.inf, 1e39]])
-    assert checks.rows("data", array, 3) is array
+    assert checks.rows("data", array, (3,)) is array
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.uint64])
@@ -277,13 +277,13 @@ def test_rows_have_the_numbers_given(chunk, monkeypatch):
 )
 def test_bad_rows_are_refused_with_what_came(value, message):
     with pytest.raises(ValueError, match=f"^data must .*{message}"):
-        checks.rows("data", value, 3)
+        checks.rows("data", value, (3,))
 
 
 @pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
 def test_a_sparse_matrix_is_a_type_error_that_says_what_to_do(kind):
     with pytest.raises(TypeError, match=r"data must be dense.*toarray\(\)"):
-        checks.rows("data", kind(np.eye(3)), 3)
+        checks.rows("data", kind(np.eye(3)), (3,))
 
 
 # Weights

@@ -6,13 +6,13 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins import Again, Numbered
+from stand_ins import Again, Numbered, open_rows
 
-from autoencoding.engine import checks, feeding, sources
+from autoencoding import checks
+from autoencoding.engine import feeding, sources
 from autoencoding.engine.feeding import BLOCK_BYTES, BLOCK_FLOPS, BLOCK_STEPS, Feeder, shares
 from autoencoding.engine.loop import Loop
 from autoencoding.engine.progress import Progress
-from autoencoding.engine.sources import open_rows
 from batching import PADDING, batches
 
 SOME = st.integers(1, 30)
@@ -39,8 +39,8 @@ SOURCES = {
 
 
 def as_float32(piece):
-    target = None if piece.target is None else piece.target.astype(np.float32)
-    return piece._replace(x=piece.x.astype(np.float32), target=target)
+    columns = {name: column.astype(np.float32) for name, column in piece.columns.items()}
+    return piece._replace(columns=columns)
 
 
 def feeder(
@@ -60,8 +60,10 @@ def feeder(
     rows = open_rows(data, target, weight, width, target_width)
     rows.check()
     loop = Loop(
-        x=Placeholder("x", (None, None, width)),
-        target=Placeholder("target", (None, None, target_width)),
+        columns={
+            "x": Placeholder("x", (None, None, width)),
+            "target": Placeholder("target", (None, None, target_width)),
+        },
         weight="weight",
         rate="rate",
         steps="steps",
@@ -82,7 +84,7 @@ def dealt(fed, start, cuts):
     """Row numbers [k, batch_size] of each block, from rows that hold them."""
     found = []
     for block in fed.blocks(start, cuts):
-        numbers = block.feed[fed.loop.x][: block.steps, :, 0].astype(int)
+        numbers = block.feed[fed.loop.columns["x"]][: block.steps, :, 0].astype(int)
         if fed.weighted:
             numbers[block.feed[fed.loop.weight][: block.steps] == 0] = PADDING
         found.append(numbers)
@@ -209,7 +211,8 @@ def test_prepared_and_unprepared_rows_make_the_same_blocks(monkeypatch, source, 
 def scaled(piece):
     """Prepare rows so that it shows, x and target in their own ways."""
     piece = as_float32(piece)
-    return piece._replace(x=2 * piece.x, target=None if piece.target is None else 3 * piece.target)
+    factors = {"x": 2, "target": 3}
+    return piece._replace(columns={k: factors[k] * v for k, v in piece.columns.items()})
 
 
 def contents(block):
@@ -304,7 +307,9 @@ def test_weights_are_fed_but_where_all_rows_have_the_same_share(n_rows, weight, 
     (block,) = fed.blocks(0, [1])
     assert block.fetch == variant
     weighted = variant != "compiled even"
-    assert block.feed.keys() == ({fed.loop.x, "weight"} if weighted else {fed.loop.x})
+    assert block.feed.keys() == (
+        {fed.loop.columns["x"], "weight"} if weighted else {fed.loop.columns["x"]}
+    )
 
 
 @pytest.mark.parametrize("scale", [1, 1e-30, 1e30])

@@ -28,17 +28,18 @@ class Net(NamedTuple):
 
 
 def net(input_dim=3, target_dim=4):
-    network, error = Dense(input_dim, 2, target_dim, "tanh", "glorot", seed=3), RMSE()
+    network, error = Dense(), RMSE()
     calls = []
 
     def objective(x, target, weight):
-        mean = tf.reduce_sum(weight * error.rows(target, network.decode(network.encode(x))))
+        output = network.decode(network.encode(x, 2, seed=3), target_dim, seed=3)
+        mean = tf.reduce_sum(weight * error.rows(target, output))
         return mean, error.reduce(mean)
 
-    def step(x, target, weight):
-        calls.append((x, target, weight))
+    def step(batch, weight):
+        calls.append((batch, weight))
         with tf.GradientTape() as tape:
-            mean, loss = objective(x, target, weight)
+            mean, loss = objective(batch["x"], batch["target"], weight)
         optimizer.apply_gradients(zip(tape.gradient(loss, trained), trained, strict=True))
         return mean
 
@@ -48,7 +49,7 @@ def net(input_dim=3, target_dim=4):
         zeros = tf.zeros([1, input_dim]), tf.zeros([1, target_dim]), tf.ones([1])
         optimizer.minimize(objective(*zeros)[1])  # makes the slots, which the loop may not
         trained = tf1.trainable_variables()
-        built = loop.build(step, rate, input_dim, target_dim)
+        built = loop.build(step, rate, {"x": input_dim, "target": target_dim})
         init = tf1.global_variables_initializer()
         graph.finalize()
     return Net(tf1.Session(graph=graph), built, init, calls)
@@ -109,7 +110,12 @@ def block():
 
 
 def feed_of(built, x, target, rate, weight=None, steps=K):
-    feed = {built.x: x, built.target: target, built.rate: rate, built.steps: steps}
+    feed = {
+        built.columns["x"]: x,
+        built.columns["target"]: target,
+        built.rate: rate,
+        built.steps: steps,
+    }
     return feed if weight is None else {**feed, built.weight: weight}
 
 
@@ -187,7 +193,7 @@ def test_rows_without_weight_make_a_truly_smaller_batch(fresh, variant):
 def test_rows_are_their_own_target_where_none_is_fed():
     session, built, init, _ = net(target_dim=3)
     x, _, rate, _ = block()
-    feed = {built.x: x, built.rate: rate, built.steps: K}
+    feed = {built.columns["x"]: x, built.rate: rate, built.steps: K}
     feed[built.weight] = np.full((K, BATCH), 1 / BATCH)
     with session:
         for variant in VARIANTS:
@@ -203,7 +209,7 @@ def test_a_target_of_another_width_must_be_fed(fresh):
     session, built, *_ = fresh
     x, _, rate, _ = block()
     with pytest.raises(tf.errors.InvalidArgumentError, match="target"):
-        session.run(built.compiled_even, {built.x: x, built.rate: rate, built.steps: K})
+        session.run(built.compiled_even, {built.columns["x"]: x, built.rate: rate, built.steps: K})
 
 
 @pytest.mark.parametrize(

@@ -1,7 +1,9 @@
 import contextlib
+from typing import NamedTuple
 
 import numpy as np
 import pytest
+import scipy.signal
 import scipy.special
 import scipy.stats
 import tensorflow as tf
@@ -10,7 +12,7 @@ from sklearn.decomposition import PCA
 
 from autoencoding.graph import variables
 from autoencoding.graph.losses import RMSE
-from autoencoding.graph.networks import ACTIVATIONS, Dense
+from autoencoding.graph.networks import ACTIVATIONS, Convolutional, Dense
 from autoencoding.graph.ruler import Ruler
 
 BY_HAND = {
@@ -24,8 +26,24 @@ BY_HAND = {
 NAMES = {"encode/weights", "encode/biases", "decode/weights", "decode/biases"}
 
 
-def dense(*widths, activation="tanh", initial="glorot", seed=0):
-    return Dense(*widths, activation, initial, seed)
+class Net(NamedTuple):
+    """A network with widths, as a model uses it."""
+
+    part: Dense | Convolutional
+    input_dim: int
+    hidden_dim: int
+    target_dim: int
+    seed: int
+
+    def encode(self, x):
+        return self.part.encode(x, self.hidden_dim, self.seed)
+
+    def decode(self, code):
+        return self.part.decode(code, self.target_dim, self.seed)
+
+
+def dense(input_dim, hidden_dim, target_dim, seed=0, **options):
+    return Net(Dense(**options), input_dim, hidden_dim, target_dim, seed)
 
 
 @contextlib.contextmanager
@@ -64,7 +82,7 @@ def test_dense_is_two_matrix_products_and_an_activation(activation):
         "decode/biases": generator.normal(size=2),
     }
     rows = generator.normal(size=(10, 4))
-    with session_of(dense(4, 3, 2, activation=activation)) as (session, x, code, output):
+    with session_of(dense(4, 3, 2, code=activation)) as (session, x, code, output):
         variables.write(session, values)
         got = session.run([code, output], {x: rows})
     hidden = BY_HAND[activation](rows @ values["encode/weights"] + values["encode/biases"])
@@ -102,10 +120,149 @@ def test_a_second_call_shares_the_variables_of_the_first():
     assert np.array_equal(*outputs)
 
 
-@pytest.mark.parametrize("widths", [(4, 1, 4), (5, 3, 2)])
-def test_parameters_counts_what_is_trained(widths):
-    network = dense(*widths)
-    assert network.parameters == sum(value.size for value in initial_values(network).values())
+@pytest.mark.parametrize("layers", [(), (6,), (6, 5)])
+def test_multiplications_are_as_many_as_there_are_weights(layers):
+    network = dense(5, 3, 2, layers=layers)
+    with session_of(network) as (session, *_):
+        sizes = [v.size for k, v in variables.read(session).items() if k.endswith("weights")]
+    assert network.part.multiplications(5, 3, 2) == sum(sizes)
+
+
+# Several layers
+
+
+def by_hand(values, rows, layers, activation, transposed=False):
+    """Code and output of a stack in float64."""
+    numbers = range(1, layers + 1)
+    hidden = rows
+    for number in numbers:
+        scope = f"encode/hidden_{number}"
+        hidden = activation(hidden @ values[f"{scope}/weights"] + values[f"{scope}/biases"])
+    code = hidden = hidden @ values["encode/weights"] + values["encode/biases"]
+    inner = [f"hidden_{number}/" for number in numbers] + [""]
+    for number in reversed(range(layers + 1)):
+        scope = f"decode/hidden_{number}/" if number else "decode/"
+        if transposed:
+            weights = values[f"encode/{inner[number]}weights"].T
+        else:
+            weights = values[f"{scope}weights"]
+        hidden = hidden @ weights + values[f"{scope}biases"]
+        hidden = activation(hidden) if number else hidden
+    return code, hidden
+
+
+@pytest.mark.parametrize("tied", [False, True])
+@pytest.mark.parametrize("layers", [(), (6,), (7, 6)])
+def test_a_stack_is_its_layers_and_their_mirror_image(layers, tied):
+    network = dense(5, 3, 5, layers=layers, activation="elu", code="linear", tied=tied)
+    rows = np.random.default_rng(0).normal(size=(10, 5))
+    with session_of(network) as (session, x, code, output):
+        values = variables.read(session)
+        values = {k: v + 0.1 * ("biases" in k) for k, v in values.items()}
+        variables.write(session, values)
+        got = session.run([code, output], {x: rows})
+    assert any(name.startswith("decode") and "weights" in name for name in values) != tied
+    expected = by_hand(values, rows, len(layers), BY_HAND["elu"], transposed=tied)
+    assert got[0] == pytest.approx(expected[0], rel=1e-4, abs=1e-5)
+    assert got[1] == pytest.approx(expected[1], rel=1e-4, abs=1e-5)
+
+
+def test_only_one_layer_each_way_has_an_affine_decoder():
+    assert Dense().affine_decoder
+    assert not Dense((5,)).affine_decoder
+    assert not Dense(output="sigmoid").affine_decoder
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"layers": (0,)}, ValueError),
+        ({"layers": (2.5,)}, TypeError),
+        ({"activation": "gelu"}, ValueError),
+        ({"code": "gelu"}, ValueError),
+        ({"output": "gelu"}, ValueError),
+        ({"initial": "he"}, ValueError),
+    ],
+)
+def test_what_no_stack_can_have_is_refused(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        Dense(**options)
+
+
+# Convolutions
+
+
+def convolutional(shape, hidden_dim=3, target=None, **options):
+    part = Convolutional(shape, target, **options)
+    return Net(part, np.prod(shape), hidden_dim, np.prod(target or shape), 0)
+
+
+@pytest.mark.parametrize("shape", [(8, 8, 1), (7, 5, 3), (1, 1, 2), (13, 28, 1)])
+@pytest.mark.parametrize("filters", [(), (4,), (4, 5, 6)])
+@pytest.mark.parametrize("strides", [1, 2, 3])
+def test_any_size_comes_back_as_it_was(shape, filters, strides):
+    target = (*shape[:2], 2)
+    network = convolutional(shape, target=target, filters=filters, strides=strides)
+    with session_of(network) as (session, x, code, output):
+        got = session.run([code, output], {x: np.ones((4, np.prod(shape)))})
+        gradients = tf.gradients(tf.reduce_sum(output), tf1.trainable_variables())
+    assert got[0].shape == (4, 3)
+    assert got[1].shape == (4, np.prod(target))
+    assert all(gradient is not None for gradient in gradients)
+
+
+def test_a_convolution_is_that_of_scipy():
+    network = convolutional((9, 8, 2), filters=(3,), code="linear")
+    rows = np.random.default_rng(0).normal(size=(1, 9 * 8 * 2))
+    with session_of(network) as (session, x, code, _):
+        values = {k: v + 0.1 * ("biases" in k) for k, v in variables.read(session).items()}
+        variables.write(session, values)
+        got = session.run(code, {x: rows})
+    kernel = values["encode/hidden_1/weights"].astype(float)  # [3, 3, 2, 3]
+    image = rows.reshape(9, 8, 2)
+    maps = np.zeros((5, 4, 3))
+    for count in range(3):
+        for channel in range(2):
+            full = scipy.signal.correlate2d(
+                image[..., channel], kernel[:, :, channel, count], "same"
+            )
+            # with a stride of 2, an odd height is padded on both sides, an even width on the right
+            maps[..., count] += full[::2, 1::2]
+    hidden = np.maximum(maps + values["encode/hidden_1/biases"], 0).ravel()
+    expected = hidden @ values["encode/weights"] + values["encode/biases"]
+    assert got[0] == pytest.approx(expected, rel=1e-4, abs=1e-5)
+
+
+def test_the_net_of_atienzas_listing_has_its_layers():
+    with session_of(convolutional((28, 28, 1), 16)) as (session, *_):
+        sizes = {k: v.size for k, v in variables.read(session).items()}
+    encoder = sum(size for name, size in sizes.items() if name.startswith("encode"))
+    assert encoder == (9 * 32 + 32) + (9 * 32 * 64 + 64) + (7 * 7 * 64 * 16 + 16)
+    decoder = sum(size for name, size in sizes.items() if name.startswith("decode"))
+    dense_part, inner = 16 * 3136 + 3136, 9 * 64 * 64 + 64
+    assert decoder == dense_part + inner + (9 * 64 * 32 + 32) + (9 * 32 + 1)
+
+
+@pytest.mark.parametrize(
+    ("options", "error"),
+    [
+        ({"input_shape": (8, 8)}, ValueError),
+        ({"input_shape": (8, 0, 1)}, ValueError),
+        ({"target_shape": (8, 7, 1)}, ValueError),
+        ({"filters": (0,)}, ValueError),
+        ({"kernel": 0}, ValueError),
+        ({"strides": 1.5}, TypeError),
+        ({"activation": "gelu"}, ValueError),
+    ],
+)
+def test_what_no_convolution_can_have_is_refused(options, error):
+    with pytest.raises(error, match=next(iter(options))):
+        Convolutional(**{"input_shape": (8, 8, 1), **options})
+
+
+def test_widths_must_be_those_of_the_images():
+    with pytest.raises(ValueError, match=r"target_dim must be 192, of \(8, 8, 3\), got 64"):
+        Convolutional((8, 8, 1), (8, 8, 3)).shapes(64, 64)
 
 
 # Initial values
@@ -160,8 +317,7 @@ def test_initialising_twice_gives_the_same_values():
 def test_row_errors_are_the_mean_squares_of_rows():
     target, output = np.random.default_rng(0).normal(size=(2, 6, 3)).astype(np.float32)
     with tf.Graph().as_default():
-        linked = RMSE().link(tf.constant(output))
-        rows = run(RMSE().rows(tf.constant(target), linked))
+        rows = run(RMSE().rows(tf.constant(target), tf.constant(output)))
     assert rows == pytest.approx(np.mean((target - output) ** 2, axis=1), rel=1e-6)
 
 

@@ -127,9 +127,9 @@ def fit(optimizer, weight_decay=0.0, clip_norm=None, slope=1.0):
         rows = tf.reduce_sum(tf.math.squared_difference(tf.matmul(x, w) + b, y), axis=1)
         return slope * tf.reduce_sum(weight * rows)
 
-    def step(x, y, weight):
+    def step(batch, weight):
         with tf.GradientTape() as tape:
-            loss = objective(x, y, weight)
+            loss = objective(batch["x"], batch["target"], weight)
         update(tape.gradient(loss, [w, b]), [w, b])
         return loss
 
@@ -141,7 +141,7 @@ def fit(optimizer, weight_decay=0.0, clip_norm=None, slope=1.0):
         x, y = tf1.placeholder(tf.float32, [10, 3]), tf1.placeholder(tf.float32, [10, 2])
         gradients = tf.gradients(objective(x, y, tf.fill([10], 0.1)), [w, b])
         train_op = update(gradients, [w, b], name="train_op")
-        built = loop.build(step, rate, 3, 2)
+        built = loop.build(step, rate, {"x": 3, "target": 2})
         init = tf1.global_variables_initializer()
         graph.finalize()
         yield Fit(session, init, train_op, x, y, built)
@@ -154,7 +154,12 @@ def by_train_op(made):
 
 
 def by_loop(made, errors):
-    feed = {made.loop.x: X, made.loop.target: Y, made.loop.rate: RATES, made.loop.steps: STEPS}
+    feed = {
+        made.loop.columns["x"]: X,
+        made.loop.columns["target"]: Y,
+        made.loop.rate: RATES,
+        made.loop.steps: STEPS,
+    }
     made.session.run(errors, feed | {made.loop.weight: np.full(X.shape[:2], 1 / X.shape[1])})
 
 

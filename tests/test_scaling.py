@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import StandardScaler
 
 from autoencoding.graph import variables
-from autoencoding.graph.scaling import SPREAD, Scaling
+from autoencoding.graph.scaling import SCALINGS, SPREAD, Scaling
 
 KINDS = ["global", "feature", None]
 
@@ -20,7 +20,7 @@ def mixed_units():
 
 def fit(kind, data):
     data = np.asarray(data, np.float64)
-    scaling = Scaling(kind, data.shape[1], "scaling")
+    scaling = Scaling(SCALINGS[kind](), data.shape[1], "scaling")
     return scaling, scaling.fit(data.mean(axis=0), data.var(axis=0))
 
 
@@ -77,7 +77,7 @@ def test_an_error_of_scaled_rows_times_the_unit_is_one_of_raw_rows():
 def test_constants_are_untrained_variables_of_the_scope(kind):
     _, constants = fit(kind, mixed_units())
     with tf.Graph().as_default() as graph:
-        scaling = Scaling(kind, 3, "scaling")
+        scaling = Scaling(SCALINGS[kind](), 3, "scaling")
         for _ in range(2):  # the second time makes none
             scaling.unscale(scaling.scale(tf.zeros([1, 3])))
             scaling.unit()

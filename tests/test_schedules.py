@@ -5,16 +5,20 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from autoencoding import parts
 from autoencoding.engine.schedules import (
     SCHEDULES,
     Constant,
     Cosine,
     Plateau,
     Trapezoid,
-    describe,
-    schedule,
     warm_up,
 )
+
+
+def schedule(value):
+    return parts.find("schedule", value, SCHEDULES)
+
 
 DONE = np.linspace(0, 1, 101)
 SHARES = st.floats(0.01, 0.99)
@@ -135,7 +139,7 @@ def test_what_was_passed_is_not_changed(chosen):
 
 @pytest.mark.parametrize("chosen", EXAMPLES, ids=repr)
 def test_a_schedule_is_found_by_its_description(chosen):
-    described = json.loads(json.dumps(describe(chosen)))
+    described = json.loads(json.dumps(parts.describe(chosen, SCHEDULES)))
     assert schedule(described) == chosen
     assert described["name"] in SCHEDULES
 

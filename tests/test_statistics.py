@@ -7,13 +7,14 @@ import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
+from stand_ins import open_rows
 
-from autoencoding.engine import checks, statistics
-from autoencoding.engine.sources import open_rows
+from autoencoding import checks
+from autoencoding.engine import statistics
 from autoencoding.engine.statistics import Moments, Scatter
 from autoencoding.graph import variables
 from autoencoding.graph.ruler import Ruler
-from autoencoding.graph.scaling import Scaling
+from autoencoding.graph.scaling import SCALINGS, Scaling
 
 TALL, WIDE, SQUARE = (40, 6), (6, 40), (6, 6)  # rows are kept where they are fewer than columns
 quick = settings(deadline=None, derandomize=True)
@@ -276,8 +277,15 @@ class Again:
         return iter(self.pieces)
 
 
+def scaling_of(kind, dim, scope):
+    return Scaling(SCALINGS[kind](), dim, scope)
+
+
 def fit(rows, kind, dim, target_dim, k=2):
-    scalings = Scaling(kind, dim, "scaling"), Scaling(kind, target_dim, "target_scaling")
+    scalings = (
+        Scaling(SCALINGS[kind](), dim, "scaling"),
+        Scaling(SCALINGS[kind](), target_dim, "target_scaling"),
+    )
     return statistics.fit(rows, *scalings, Ruler(target_dim, k))
 
 
@@ -328,12 +336,12 @@ def test_the_fitted_ruler_is_pca_of_the_scaled_target(kind, paired):
     target = other if paired else x
     weight = np.arange(40, dtype=np.float32) % 3
     dim = target.shape[1]
-    scaling = Scaling(kind, dim, "target_scaling")
+    scaling = Scaling(SCALINGS[kind](), dim, "target_scaling")
     ruler = Ruler(dim, 2)
     rows = open_rows(x, other if paired else None, weight, 4, dim)
-    fitted = statistics.fit(rows, Scaling(kind, 4, "scaling"), scaling, ruler)
+    fitted = statistics.fit(rows, Scaling(SCALINGS[kind](), 4, "scaling"), scaling, ruler)
     with tf.Graph().as_default(), tf1.Session() as session:
-        Scaling(kind, 4, "scaling").scale(tf.zeros([1, 4]))
+        Scaling(SCALINGS[kind](), 4, "scaling").scale(tf.zeros([1, 4]))
         scaling.unit()
         scaled = scaling.scale(tf.constant(target))
         errors = ruler.errors(scaled, scaled)

@@ -15,7 +15,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from processes import ENVIRONMENT
-from stand_ins import Again, Numbered
+from stand_ins import Again, Numbered, open_rows
 
 from autoencoder import Autoencoder
 from autoencoding.engine import sources
@@ -78,11 +78,11 @@ def test_a_share_held_out_is_not_trained_on(iris):
     data = iris.copy()
     ae = model(4, 2, 3)
     ae.train(data, validation=0.2, verbose=False)
-    _, held = sources.open_rows(data, None, None, 4, 4).split(0.2, 0)
-    kept = np.setdiff1d(np.arange(150), held.x.numbers)
+    _, held = open_rows(data, None, None, 4, 4).split(0.2, 0)
+    kept = np.setdiff1d(np.arange(150), held.columns["x"].numbers)
     assert len(kept) == 120
     assert values_of(ae)["scaling/mean"] == pytest.approx(data[kept].mean(axis=0), rel=1e-6)
-    data[held.x.numbers] += 5
+    data[held.columns["x"].numbers] += 5
     other = model(4, 2, 3)
     other.train(data, validation=0.2, verbose=False)
     weights = [name for name in values_of(ae) if name.startswith(("scaling", "ruler"))]
@@ -97,9 +97,9 @@ def test_validation_takes_targets_and_weights(iris):
     found = ae.train(x, target=y, validation=pair, verbose=False)["validation_loss"]
     assert rmse(ae.reconstruct(x[:50]), y[:50]) == pytest.approx(min(found), rel=1e-5)
     found = ae.train(x, target=y, validation=0.3, sample_weight=weight, verbose=False)
-    _, held = sources.open_rows(x, y, weight, 3, 1).split(0.3, 0)
-    error = np.square(ae.reconstruct(x) - y)[held.x.numbers, 0]
-    expected = np.sqrt(np.average(error, weights=weight[held.x.numbers]))
+    _, held = open_rows(x, y, weight, 3, 1).split(0.3, 0)
+    error = np.square(ae.reconstruct(x) - y)[held.columns["x"].numbers, 0]
+    expected = np.sqrt(np.average(error, weights=weight[held.columns["x"].numbers]))
     assert min(found["validation_loss"]) == pytest.approx(expected, rel=1e-5)
 
 
@@ -374,7 +374,7 @@ def test_a_log_holds_losses_weights_and_images(iris, tmp_path):
         assert {step for step, other in others if other == tag} == {0, 2, 4}
 
 
-@pytest.mark.parametrize("options", [{"log": "file/log"}, {"image_shape": (2, 3)}])
+@pytest.mark.parametrize("options", [{"log": "file/log"}, {"log": "log", "image_shape": (2, 3)}])
 def test_what_cannot_be_logged_is_refused_before_anything_changes(iris, options):
     Path("file").touch()
     with model(4, 2, 2) as ae:

@@ -10,13 +10,13 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from stand_ins import open_rows
 
 from autoencoding.engine import loop
 from autoencoding.engine.feeding import Feeder
 from autoencoding.engine.loop import Loop
 from autoencoding.engine.progress import Progress
 from autoencoding.engine.schedules import Plateau
-from autoencoding.engine.sources import open_rows
 from autoencoding.engine.training import Trainer
 from autoencoding.graph import variables
 from batching import PADDING, batches
@@ -181,8 +181,8 @@ class Machine(NamedTuple):
 
 @pytest.fixture(scope="module")
 def machine():
-    def step(x, target, weight):
-        mean = tf.reduce_sum(weight * x[:, 0])
+    def step(batch, weight):
+        mean = tf.reduce_sum(weight * batch["x"][:, 0])
         error = tf.where(tf.equal(count, failing), sign / (count - failing), mean)
         moved = 0.5 * slot + mean
         w.assign_sub(rate * moved)
@@ -195,7 +195,7 @@ def machine():
         w = tf1.get_variable("w", initializer=1.0, use_resource=True)
         slot, count = variables.scalar("slot", 0.0), variables.scalar("count", 0.0)
         failing, sign = variables.scalar("failing", -1.0), variables.scalar("sign", 0.0)
-        built = loop.build(step, rate, 1, 1)
+        built = loop.build(step, rate, {"x": 1, "target": 1})
         init = tf1.global_variables_initializer()
         graph.finalize()
     session = tf1.Session(graph=graph)

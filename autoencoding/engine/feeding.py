@@ -58,8 +58,8 @@ class Feeder:
     parameters : int
         How many numbers are trained, to bound a block's time.
     prepare : callable
-        (x [m, input_dim], target [m, target_dim] or None) -> both as the loop takes them. Rows
-        that fit into one pool are prepared once for all epochs.
+        (piece) -> its columns as the loop takes them. Rows that fit into one pool are prepared
+        once for all epochs.
     """
 
     def __init__(
@@ -118,9 +118,9 @@ class Feeder:
         if rows is None:
             rows = self.prepare(self.rows.take(index.ravel()))
             where = np.arange(index.size).reshape(index.shape)  # [k, batch]
-        for tensor, column in ((self.loop.x, rows.x), (self.loop.target, rows.target)):
-            if column is not None:  # 'clip' takes row 0 for padding, and needs no buffer
-                np.take(column, where, axis=0, out=arrays[tensor][:k], mode="clip")
+        for name, column in rows.columns.items():
+            out = arrays[self.loop.columns[name]][:k]  # [k, batch, d]
+            np.take(column, where, axis=0, out=out, mode="clip")  # row 0 for padding; no buffer
         if self.weighted:
             weight = None if rows.weight is None else rows.weight[where]  # [k, batch]
             arrays[self.loop.weight][:k] = shares(index, weight)  # [k, batch]
@@ -133,9 +133,7 @@ class Feeder:
 
     def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
         shape = self.length, self.plan.batch_size
-        columns = [self.loop.x]
-        if self.rows.target is not None:
-            columns.append(self.loop.target)
+        columns = [self.loop.columns[name] for name in self.rows.columns]
         arrays = {c: np.zeros((*shape, c.shape[-1]), np.float32) for c in columns}  # [K, batch, d]
         if self.weighted:
             arrays[self.loop.weight] = np.zeros(shape, np.float32)  # [K, batch]

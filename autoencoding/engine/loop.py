@@ -9,7 +9,8 @@ from typing import NamedTuple
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-Step = Callable[[tf.Tensor, tf.Tensor, tf.Tensor], tf.Tensor]
+Columns = dict[str, tf.Tensor]
+Step = Callable[[Columns, tf.Tensor], tf.Tensor]
 
 # What compiling saves, in seconds: on each step, whose operations need no dispatching one by one,
 # and on each multiplication, since what follows it is fused. Compiling takes about 0.4 s, which
@@ -22,8 +23,7 @@ WORTH_COMPILING = 0.4 / 250
 class Loop(NamedTuple):
     """What a session feeds and fetches to train on one block of K batches."""
 
-    x: tf.Tensor  # [K, batch, input_dim], scaled
-    target: tf.Tensor  # [K, batch, target_dim], scaled; x where it is not fed and as wide
+    columns: Columns  # each [K, batch, d]; 'target' is 'x' where it is not fed and as wide
     weight: tf.Tensor  # [K, batch]; each row's share of its batch
     rate: tf.Tensor  # [K]; the learning rate of each step
     steps: tf.Tensor  # []; how many of the K batches to train on
@@ -38,7 +38,7 @@ def worth_compiling(steps: int, flops: float) -> bool:
     return SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops > WORTH_COMPILING
 
 
-def build(step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loop:
+def build(step: Step, rate: tf.Variable, widths: dict[str, int]) -> Loop:
     """Add the loop to the current graph: compiled and not, and without weights.
 
     Its shapes are settled by the first block that is fed: another K or batch compiles again,
@@ -47,54 +47,59 @@ def build(step: Step, rate: tf.Variable, input_dim: int, target_dim: int) -> Loo
     Parameters
     ----------
     step : callable
-        (x [batch, input_dim], target [batch, target_dim], weight [batch]) -> error [], updating
-        variables on the way. It is traced, so it may not keep tensors.
+        (columns, each [batch, d], weight [batch]) -> error [], updating variables on the way. It
+        is traced, so it may not keep tensors.
     rate : variable
         The learning rate that the step's optimizer reads.
-    input_dim, target_dim : int
+    widths : dict of int
+        Numbers in a row of each column: 'x', 'target' and others.
     """
+
+    def train(columns: Columns, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+        def body(i: tf.Tensor, errors: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+            rate.assign(rates[i])
+            batch = {name: column[i] for name, column in columns.items()}  # each [batch, d]
+            return i + 1, errors.write(i, step(batch, weight[i]))
+
+        errors = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=[])
+        _, errors = tf.while_loop(lambda i, _: i < steps, body, (0, errors), parallel_iterations=1)
+        return errors.stack()  # [K]
+
+    traced = tf.function(train, autograph=False)  # once, for all three
+
+    def weighted(
+        columns: Columns, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
+    ) -> tf.Tensor:
+        return traced(columns, weight, rates, steps)  # [K]
+
+    def even(columns: Columns, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(columns["x"])[:2]  # [2]
+        share = tf.fill(shape, 1 / tf.cast(shape[1], tf.float32))  # [K, batch]
+        return traced(columns, share, rates, steps)  # [K]
+
+    compiled = partial(tf.function, jit_compile=True, autograph=False)
     with tf.name_scope("loop"):
-        x = tf1.placeholder(tf.float32, [None, None, input_dim], name="x")
-        shape = [None, None, target_dim]
-        if target_dim == input_dim:
-            target = tf1.placeholder_with_default(x, shape, name="target")
-        else:
-            target = tf1.placeholder(tf.float32, shape, name="target")
+        columns = placeholders(widths, [None, None])
         weight = tf1.placeholder(tf.float32, [None, None], name="weight")
         rates = tf1.placeholder(tf.float32, [None], name="rate")
         steps = tf1.placeholder(tf.int32, [], name="steps")
-
-        def train(
-            x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
-        ) -> tf.Tensor:
-            def body(i: tf.Tensor, errors: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-                rate.assign(rates[i])
-                return i + 1, errors.write(i, step(x[i], target[i], weight[i]))
-
-            errors = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=[])
-            _, errors = tf.while_loop(
-                lambda i, _: i < steps, body, (0, errors), parallel_iterations=1
-            )
-            return errors.stack()  # [K]
-
-        traced = tf.function(train, autograph=False)  # once, for all three
-
-        def weighted(
-            x: tf.Tensor, target: tf.Tensor, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
-        ) -> tf.Tensor:
-            return traced(x, target, weight, rates, steps)  # [K]
-
-        def even(x: tf.Tensor, target: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-            shape = tf.shape(x)[:2]  # [2]
-            share = tf.fill(shape, 1 / tf.cast(shape[1], tf.float32))  # [K, batch]
-            return traced(x, target, share, rates, steps)  # [K]
-
-        compiled = partial(tf.function, jit_compile=True, autograph=False)
-        feed = x, target, weight, rates, steps
+        feed = columns, weight, rates, steps
         errors = (
-            compiled(even)(x, target, rates, steps),  # [K]
+            compiled(even)(columns, rates, steps),  # [K]
             compiled(weighted)(*feed),  # [K]
             # last: what is first traced uncompiled has its loop lowered, which XLA cannot take
             tf.function(weighted, autograph=False)(*feed),  # [K]
         )
     return Loop(*feed, *errors)
+
+
+def placeholders(widths: dict[str, int], rows: list[int | None]) -> Columns:
+    """Make a placeholder [*rows, d] a column; 'target' is 'x' where it is not fed and as wide."""
+    made: Columns = {}
+    for name, width in widths.items():
+        shape = [*rows, width]
+        if name == "target" and width == widths["x"]:
+            made[name] = tf1.placeholder_with_default(made["x"], shape, name=name)
+        else:
+            made[name] = tf1.placeholder(tf.float32, shape, name=name)
+    return made

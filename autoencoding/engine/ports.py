@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
+from autoencoding.engine.loop import Loop
 from autoencoding.engine.sources import Piece, Rows
 
 
@@ -19,33 +21,51 @@ class Ports:
     Parameters
     ----------
     session : Session
-    x, target : Tensor, shapes [n, input_dim], [n, target_dim]
-        Rows in raw units; the target is x where it is not fed.
-    scaled : pair of Tensors
-        Both as the training loop takes them.
-    decoded : Tensor, shape [n, target_dim]
-        Reconstructions in raw units.
+    columns : dict of Tensors, each [n, d]
+        What rows in raw units are fed to; 'target' is 'x' where it is not fed.
+    scaled : dict of Tensors, each [n, d]
+        The same as the training loop takes them.
+    encoded, decoded : Tensor, shapes [n, hidden_dim], [n, target_dim]
+        Codes, and reconstructions in raw units.
     errors : Tensor, shape [n]
         Of each row, such that the loss is a function of their mean.
     mean_errors, losses : Tensor, shape [m]
         Such means, to be fed, and their losses in the units that are reported.
+    measures : dict of Tensors, shape [n] each
+        Squared errors of each row, scaled, of the 'model' and of what it is measured by.
+    unit : Tensor, shape []
+        What 1 in scaled rows is in the units of the loss.
+    loop : Loop
+    rate : variable
+        The learning rate.
+    compiles : bool
+        Whether compiling makes the loop faster.
+    multiplications : int
+        Of a row on its way through the network.
+    fit : callable
+        (rows) -> values of the variables that are fitted to the data, by name.
     """
 
     session: tf1.Session
-    x: tf.Tensor
-    target: tf.Tensor
-    scaled: tuple[tf.Tensor, tf.Tensor]
+    columns: dict[str, tf.Tensor]
+    scaled: dict[str, tf.Tensor]
+    encoded: tf.Tensor
     decoded: tf.Tensor
     errors: tf.Tensor
     mean_errors: tf.Tensor
     losses: tf.Tensor
+    measures: dict[str, tf.Tensor]
+    unit: tf.Tensor
+    loop: Loop
+    rate: tf.Variable
+    compiles: bool
+    multiplications: int
+    fit: Callable[[Rows], dict[str, np.ndarray]]
 
-    def run(self, fetch: tf.Tensor, piece: Piece) -> np.ndarray:
-        """Run a fetch on some rows and their target."""
-        feed = {self.x: piece.x}
-        if piece.target is not None:
-            feed[self.target] = piece.target
-        return self.session.run(fetch, feed)
+    def run(self, fetch: Any, piece: Piece, others: Mapping[tf.Tensor, Any] | None = None) -> Any:
+        """Run a fetch on some rows, and what else it is to be fed."""
+        feed = {self.columns[name]: column for name, column in piece.columns.items()}
+        return self.session.run(fetch, {**feed, **(others or {})})
 
     def run_all(self, fetch: tf.Tensor, rows: Rows) -> np.ndarray:
         """Run a fetch of n rows on n rows, piece by piece, so that memory stays bounded."""
@@ -54,10 +74,17 @@ class Ports:
 
     def scale(self, piece: Piece) -> Piece:
         """Rows as the training loop takes them."""
-        x, target = self.scaled
-        if piece.target is None:
-            return piece._replace(x=self.run(x, piece))
-        return piece._replace(x=self.run(x, piece), target=self.run(target, piece))
+        fetch = {name: self.scaled[name] for name in piece.columns}
+        return piece._replace(columns=self.run(fetch, piece))
+
+    def measure(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Squared errors of each row, [n] float64, in the units of the loss, squared."""
+        square = float(self.session.run(self.unit)) ** 2  # may be beyond float32
+        found = [self.run(self.measures, piece) for piece in rows.pieces()]
+        return {
+            name: square * np.concatenate([errors[name] for errors in found]).astype(np.float64)
+            for name in self.measures
+        }
 
     def losses_of(self, mean_errors: np.ndarray) -> np.ndarray:
         """Losses [m] of mean errors of rows [m]."""
@@ -84,6 +111,5 @@ class Ports:
         count : int
         """
         some = next(rows.pieces()).part(slice(count))
-        wanted = some.x if some.target is None else some.target  # [count, target_dim]
         found = self.run(self.decoded, some)  # [count, target_dim]
-        return np.concatenate([a.reshape(-1, *shape) for a in (wanted, found)], axis=2)
+        return np.concatenate([a.reshape(-1, *shape) for a in (some.target, found)], axis=2)

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from typing import Any, Protocol
+from dataclasses import dataclass
+from typing import Protocol
 
 import numpy as np
 
-from autoencoding.engine import checks
+from autoencoding import checks
+from autoencoding.parts import Parts
 
 
 class Schedule(Protocol):
@@ -104,32 +105,12 @@ class Plateau:
         return np.full_like(done, self.factor**falls)  # [k]
 
 
-SCHEDULES: dict[str, type[Any]] = {
+SCHEDULES: Parts = {
     "constant": Constant,
     "cosine": Cosine,
     "trapezoid": Trapezoid,
     "plateau": Plateau,
 }
-
-
-def schedule(value: Any) -> Schedule:
-    """Find the schedule by its name, its description, or as it is.
-
-    Raises
-    ------
-    ValueError
-        It is none of `SCHEDULES`.
-    """
-    if type(value) in SCHEDULES.values():
-        return value
-    options = dict(value) if isinstance(value, dict) else {"name": value}
-    name = checks.choice("schedule", options.pop("name", None), SCHEDULES)
-    return SCHEDULES[name](**options)
-
-
-def describe(chosen: Schedule) -> dict[str, Any]:
-    """What `schedule` needs to find this one again, as JSON takes it."""
-    return {"name": type(chosen).__name__.lower(), **asdict(chosen)}  # type: ignore[call-overload]
 
 
 def warm_up(done: np.ndarray, share: float) -> np.ndarray:

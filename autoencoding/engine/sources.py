@@ -6,13 +6,15 @@ Memory follows the pieces and the pools below, not the data.
 from __future__ import annotations
 
 import itertools
+import math
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from typing import Any, NamedTuple, Protocol
 
 import numpy as np
 
-from autoencoding.engine import checks
+from autoencoding import checks
 from batching import pools
 
 POOL_BYTES = 1 << 28  # of float32 rows that are shuffled together
@@ -20,7 +22,8 @@ POOL_ROWS = 1 << 22
 CHUNK_BYTES = 1 << 20  # of neighbours that go into a pool together, where there are several
 
 
-RowsLike = Any  # what `open_rows` takes, in a word
+RowsLike = Any  # what `open_rows` takes as a column, in a word
+Shape = tuple[int, ...]
 
 
 class Column(Protocol):
@@ -33,14 +36,25 @@ class Column(Protocol):
 class Piece(NamedTuple):
     """Some rows: all of a small table, or a part of a large one."""
 
-    x: np.ndarray  # [m, input_dim], or [k, batch, input_dim] where they were taken by number
-    target: np.ndarray | None  # [m, target_dim]; None where x is its own target
+    # 'x', 'target' where x is not its own, and 'condition' where the model takes one; each [m, d],
+    # or [k, batch, d] where rows were taken by number
+    columns: dict[str, np.ndarray]
     weight: np.ndarray | None  # [m], 1 on average over all rows; None where each weighs 1
+
+    @property
+    def x(self) -> np.ndarray:
+        """What to encode, [m, input_dim]."""
+        return self.columns["x"]
+
+    @property
+    def target(self) -> np.ndarray:
+        """What to decode to, [m, target_dim]."""
+        return self.columns.get("target", self.x)
 
     def part(self, index: Any) -> Piece:
         """Some of these rows, by slice or by numbers."""
-        target = None if self.target is None else self.target[index]
-        return Piece(self.x[index], target, None if self.weight is None else self.weight[index])
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return Piece(columns, None if self.weight is None else self.weight[index])
 
 
 class Shards:
@@ -68,18 +82,18 @@ class Shards:
 class Indexed:
     """An object that gives one row a number, as h5py's and PyTorch's data sets do."""
 
-    def __init__(self, name: str, items: Any, width: int) -> None:
-        self.name, self.items, self.width = name, items, width
+    def __init__(self, name: str, items: Any, shape: Shape) -> None:
+        self.name, self.items, self.shape = name, items, shape
 
     def __len__(self) -> int:
         return len(self.items)
 
     def __getitem__(self, index: Any) -> np.ndarray:
         if isinstance(index, slice) and _is_stored(self.items):
-            return checks.rows(self.name, self.items[index], self.width)
+            return checks.rows(self.name, self.items[index], self.shape)
         index = _numbers(index, len(self))
         rows = [self.items[int(number)] for number in index.flat]
-        return checks.rows(self.name, rows, self.width).reshape(*index.shape, self.width)
+        return checks.rows(self.name, rows, self.shape).reshape(*index.shape, -1)
 
 
 class Selected:
@@ -95,18 +109,76 @@ class Selected:
         return self.column[self.numbers[index]]
 
 
+@dataclass(frozen=True)
+class Form:
+    """What rows a model takes.
+
+    Parameters
+    ----------
+    shapes : dict of tuples
+        Of a row in each column that there may be: (d,), or (height, width, channels) of an image,
+        which may also come as d numbers.
+    names : dict of str
+        What the columns are called, for messages.
+    """
+
+    shapes: Mapping[str, Shape]
+    names: Mapping[str, str] = field(
+        default_factory=lambda: {"x": "data", "target": "target", "condition": "condition"}
+    )
+
+    @property
+    def widths(self) -> dict[str, int]:
+        """Numbers in a row of each column."""
+        return {key: math.prod(shape) for key, shape in self.shapes.items()}
+
+    def called(self, **names: str) -> Form:
+        """The same with other names."""
+        return replace(self, names={**self.names, **names})
+
+    def without(self, column: str) -> Form:
+        """The same without a column."""
+        return replace(self, shapes={k: v for k, v in self.shapes.items() if k != column})
+
+    def of_codes(self, width: int) -> Form:
+        """Codes in place of the rows that they stand for."""
+        inner = self.without("target").called(x="codes")
+        return replace(inner, shapes={**inner.shapes, "x": (width,)})
+
+    def width(self, columns: Iterable[str]) -> int:
+        """Numbers in a row of these columns."""
+        return sum(self.widths[key] for key in columns)
+
+    def column(self, key: str, value: Any) -> Any:
+        """Find out which kind of rows this is, and check what can be without reading them."""
+        if key == "condition" and np.ndim(value) == 1:
+            value = checks.one_hot(self.names[key], value, self.widths[key])
+        return _column(self.names[key], value, self.shapes[key])
+
+    def require(self, given: Collection[str]) -> None:
+        """Raise a ValueError where a column is missing or not called for."""
+        for key, width in self.widths.items():
+            if key not in given and not (key == "target" and width == self.widths["x"]):
+                raise ValueError(f"{self.names[key]} must be given: {width} columns")
+        for key in given:
+            if key not in self.shapes:
+                raise ValueError(f"{self.names[key]} is given, but this model takes none")
+
+    def require_finite(self, piece: Piece, numbers: Sequence[int] | np.ndarray) -> None:
+        """Raise a ValueError where a row, numbered so for the message, is not finite."""
+        for key, column in piece.columns.items():
+            checks.finite(self.names[key], column, numbers)
+
+
 class Table:
     """Rows with numbers: arrays, memory maps, shards, objects with row indexing.
 
     Parameters
     ----------
-    x : column, shape [n, input_dim]
-    target : column, shape [n, target_dim], optional
+    columns : dict of columns, shape [n, d] each
+        'x', and others as in `Piece`.
     weight : array of float32, shape [n], optional
-    dims : tuple of int
-        (input_dim, target_dim).
-    name : str
-        What x is called, for messages.
+    form : Form
     numbers : array of int64, shape [n], optional
         What the rows are numbered, for messages; 0, 1, ... by default.
     """
@@ -115,21 +187,19 @@ class Table:
 
     def __init__(
         self,
-        x: Column,
-        target: Column | None,
+        columns: dict[str, Column],
         weight: np.ndarray | None,
-        dims: tuple[int, int],
-        name: str,
+        form: Form,
         numbers: np.ndarray | None = None,
     ) -> None:
-        self.x, self.target, self.weight, self.dims, self.name = x, target, weight, dims, name
-        self.width = _width(dims, target)
-        self.numbers = range(len(x)) if numbers is None else numbers
+        self.columns, self.weight, self.form = columns, weight, form
+        self.width = form.width(columns)
+        self.numbers = range(self.n_rows) if numbers is None else numbers
 
     @property
     def n_rows(self) -> int:
         """How many rows there are."""
-        return len(self.x)
+        return len(self.columns["x"])
 
     @property
     def small(self) -> bool:
@@ -140,7 +210,7 @@ class Table:
         """Pass over all rows in order; a ValueError where one is not finite as float32."""
         for part in checks.slices(self.n_rows, self.width):
             piece = self.take(part)
-            _require_finite(self.name, piece, self.numbers[part])
+            self.form.require_finite(piece, self.numbers[part])
             yield piece
 
     def check(self) -> None:
@@ -157,9 +227,8 @@ class Table:
         """Rows by number; padding stands for row 0."""
         if isinstance(index, np.ndarray):
             index = np.maximum(index, 0)
-        target = None if self.target is None else self.target[index]
-        weight = None if self.weight is None else self.weight[index]
-        return Piece(self.x[index], target, weight)
+        columns = {name: column[index] for name, column in self.columns.items()}
+        return Piece(columns, None if self.weight is None else self.weight[index])
 
     def split(self, fraction: float, seed: int) -> tuple[Table, Table]:
         """Put a random share of the rows aside: the rest, and those; 8 bytes a row."""
@@ -173,9 +242,10 @@ class Table:
         return self._selected(kept), self._selected(held_out)
 
     def _selected(self, numbers: np.ndarray) -> Table:
-        target = None if self.target is None else Selected(self.target, numbers)
+        columns: dict[str, Column]
+        columns = {name: Selected(column, numbers) for name, column in self.columns.items()}
         weight = None if self.weight is None else _relative(self.weight[numbers])  # [m]
-        return Table(Selected(self.x, numbers), target, weight, self.dims, self.name, numbers)
+        return Table(columns, weight, self.form, numbers)
 
 
 class Stream:
@@ -183,42 +253,26 @@ class Stream:
 
     Parameters
     ----------
-    x : iterable of arrays, shape [m, input_dim]
-    target : iterable of arrays, shape [m, target_dim], optional
-        In pieces of the same sizes.
-    dims : tuple of int
-        (input_dim, target_dim).
-    name : str
-        What x is called, for messages.
+    columns : dict of iterables of arrays, shape [m, d]
+        'x', and others as in `Piece`, in pieces of the same sizes.
+    form : Form
     """
 
     lasting = False
     small = False
     weight = None
 
-    def __init__(
-        self, x: Iterable[Any], target: Iterable[Any] | None, dims: tuple[int, int], name: str
-    ) -> None:
-        self.x, self.target, self.dims, self.name = x, target, dims, name
-        self.width = _width(dims, target)
+    def __init__(self, columns: dict[str, Iterable[Any]], form: Form) -> None:
+        self.columns, self.form = columns, form
+        self.width = form.width(columns)
         self.n_rows = 0  # until they have been passed over
         self._pool: Piece
 
     def pieces(self) -> Iterator[Piece]:
         """Pass over all rows in order, as `Table.pieces` does; counts them."""
-        start = 0
-        for x, target in self._pairs():
-            # copies, as the caller may fill one array again and again
-            x = np.array(checks.rows(self.name, x, self.dims[0]))  # [m, input_dim]
-            if target is not None:
-                target = np.array(checks.rows("target", target, self.dims[1]))  # [m, target_dim]
-            piece = Piece(x, target, None)
-            if piece.target is not None and len(piece.target) != len(piece.x):
-                raise ValueError(
-                    f"target must come in pieces of the sizes of {self.name}'s, got "
-                    f"{len(piece.target)} rows to {len(piece.x)} after row {start}"
-                )
-            _require_finite(self.name, piece, range(start, start + len(piece.x)))
+        start, name = 0, self.form.names["x"]
+        for piece in self._pieces():
+            self.form.require_finite(piece, range(start, start + len(piece.x)))
             start += len(piece.x)
             if 0 < self.n_rows < start:
                 break
@@ -226,20 +280,33 @@ class Stream:
         if start == 0 or self.n_rows not in (0, start):
             wanted = f"{self.n_rows} rows" if self.n_rows else "at least one row"
             raise ValueError(
-                f"{self.name} must give {wanted} whenever it is iterated, got {start} or more"
+                f"{name} must give {wanted} whenever it is iterated, got {start} or more"
             )
         self.n_rows = start
 
-    def _pairs(self) -> Iterator[tuple[Any, Any]]:
-        """Pieces of data, each with its target or None."""
-        if self.target is None:
-            yield from ((x, None) for x in self.x)
-            return
-        missing = object()
-        for x, target in itertools.zip_longest(self.x, self.target, fillvalue=missing):
-            if x is missing or target is missing:
-                raise ValueError(f"target must come in as many pieces as {self.name}")
-            yield x, target
+    def _pieces(self) -> Iterator[Piece]:
+        """Pieces whose columns are as long as each other."""
+        names, missing, start = self.form.names, object(), 0
+        for values in itertools.zip_longest(*self.columns.values(), fillvalue=missing):
+            given = dict(zip(self.columns, values, strict=True))
+            if any(value is missing for value in values):
+                raise ValueError(f"{self._others()} must come in as many pieces as {names['x']}")
+            # copies, as the caller may fill one array again and again
+            columns = {
+                key: np.array(checks.rows(names[key], value, self.form.shapes[key]))
+                for key, value in given.items()
+            }  # each [m, d]
+            for key, column in columns.items():
+                if len(column) != len(columns["x"]):
+                    raise ValueError(
+                        f"{names[key]} must come in pieces of the sizes of {names['x']}'s, got "
+                        f"{len(column)} rows to {len(columns['x'])} after row {start}"
+                    )
+            start += len(columns["x"])
+            yield Piece(columns, None)
+
+    def _others(self) -> str:
+        return " and ".join(self.form.names[key] for key in self.columns if key != "x")
 
     def check(self) -> None:
         """Pass over all rows for the errors that `pieces` raises, and to count them."""
@@ -248,7 +315,8 @@ class Stream:
 
     def split(self, fraction: float, seed: int) -> tuple[Table, Table]:
         """Not possible without numbers."""
-        raise ValueError(f"validation must be rows of its own where {self.name} is iterated")
+        name = self.form.names["x"]
+        raise ValueError(f"validation must be rows of its own where {name} is iterated")
 
     def orders(self, generator: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
         """Random order of the rows of each pool, [m]; good for `take` until the next is asked."""
@@ -274,42 +342,42 @@ class Stream:
 Rows = Table | Stream
 
 
-def open_rows(
-    data: Any, target: Any, weight: Any, input_dim: int, target_dim: int, name: str = "data"
-) -> Rows:
+def open_rows(given: Mapping[str, Any], form: Form, weight: Any = None) -> Rows:
     """Check what a caller gave but for its being finite, which `pieces` sees to.
 
     Parameters
     ----------
-    data, target : array-like, shards, object with row indexing, or iterable of arrays
-        [n, input_dim], and [n, target_dim] or None.
+    given : dict
+        Columns by name, as in `Piece`: array-like, shards, object with row indexing, or iterable
+        of arrays; None where there is none.
+    form : Form
     weight : array-like, shape [n], or None
-    input_dim, target_dim : int
-    name : str
-        What data is called, for messages.
 
     Raises
     ------
     ValueError, TypeError
-        As `checks.rows`; or data and target are not of the same length or kind; or data is an
-        iterator, which can be passed over only once.
+        As `checks.rows`; or a column is missing or not called for; or columns are not of the
+        same length or kind; or one is an iterator, which can be passed over only once.
     """
-    x = _column(name, data, input_dim)
-    if target is None and target_dim != input_dim:
-        raise ValueError(f"target must be given: this model decodes to {target_dim} columns")
-    y = None if target is None else _column("target", target, target_dim)
+    given = {key: value for key, value in given.items() if value is not None}
+    form.require(given)
+    columns = {key: form.column(key, value) for key, value in given.items()}
+    x, name = columns["x"], form.names["x"]
     if not hasattr(x, "__getitem__"):
-        if weight is not None or hasattr(y, "__getitem__"):
+        if weight is not None or any(hasattr(c, "__getitem__") for c in columns.values()):
+            others = " and ".join(form.names[key] for key in columns if key != "x")
             raise ValueError(
-                f"{name} is iterated, so target must be too, and sample_weight is not possible"
+                f"{name} is iterated, so {others or 'target'} must be too, and sample_weight is "
+                "not possible"
             )
-        return Stream(x, y, (input_dim, target_dim), name)
-    if y is not None and (not hasattr(y, "__getitem__") or len(y) != len(x)):
-        got = f"{len(y)} rows" if hasattr(y, "__len__") else "an iterable without row numbers"
-        raise ValueError(f"target must have {len(x)} rows, as {name} has, got {got}")
+        return Stream(columns, form)
+    for key, column in columns.items():
+        if not hasattr(column, "__getitem__") or len(column) != len(x):
+            known = hasattr(column, "__len__")
+            got = f"{len(column)} rows" if known else "an iterable without row numbers"
+            raise ValueError(f"{form.names[key]} must have {len(x)} rows, as {name} has, got {got}")
     w = None if weight is None else checks.weights("sample_weight", weight, len(x))  # [n]
-    relative = None if w is None else _relative(w)  # [n]
-    return Table(x, y, relative, (input_dim, target_dim), name)
+    return Table(columns, None if w is None else _relative(w), form)
 
 
 def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
@@ -320,8 +388,8 @@ def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
     rows : Rows
         From `open_rows`.
     validation : float, rows or None
-        A share of them, drawn by the seed; or others, in a pair with their target if these have
-        one.
+        A share of them, drawn by the seed; or others, in a tuple with their target and condition
+        if these have them.
     seed : int
 
     Raises
@@ -334,44 +402,41 @@ def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
     held: Rows
     if checks.is_number(validation):
         rows, held = rows.split(checks.share("validation", validation), seed)
-    elif rows.target is None:
-        held = open_rows(validation, None, None, *rows.dims, "validation")
-    elif isinstance(validation, (tuple, list)) and len(validation) == 2:
-        held = open_rows(validation[0], validation[1], None, *rows.dims, "validation")
     else:
-        raise ValueError("validation must be a share, or a pair: rows and their target")
+        form = rows.form.called(x="validation")
+        if len(rows.columns) == 1:
+            validation = (validation,)
+        elif not isinstance(validation, (tuple, list)) or len(validation) != len(rows.columns):
+            names = ", ".join(rows.form.names[key] for key in rows.columns if key != "x")
+            raise ValueError(f"validation must be a share, or a tuple: rows, and their {names}")
+        held = open_rows(dict(zip(rows.columns, validation, strict=True)), form)
     held.check()
     return rows, held
 
 
-def _column(name: str, value: Any, width: int) -> Any:
+def _column(name: str, value: Any, shape: Shape) -> Any:
     """Find out which kind of rows this is."""
     if isinstance(value, (list, tuple)) and value:
         if all(
             isinstance(v, (str, os.PathLike)) and str(os.fspath(v)).endswith(".npy") for v in value
         ):
             value = [_mapped(name, path) for path in value]
-        if all(isinstance(v, np.ndarray) and v.ndim == 2 for v in value):
-            return Shards([checks.rows(name, shard, width) for shard in value])
+        if all(isinstance(v, np.ndarray) and v.ndim in (2, 1 + len(shape)) for v in value):
+            return Shards([checks.rows(name, shard, shape) for shard in value])
     if isinstance(value, (str, bytes, Mapping, list, tuple)) or hasattr(value, "toarray"):
-        return checks.rows(name, value, width)
+        return checks.rows(name, value, shape)
     if hasattr(value, "__array__") and not _is_stored(value):
-        return checks.rows(name, value, width)
+        return checks.rows(name, value, shape)
     if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
         if not len(value):
             raise ValueError(f"{name} must have at least one row, got none")
-        return Indexed(name, value, width)
+        return Indexed(name, value, shape)
     if hasattr(value, "__next__"):
         raise TypeError(
             f"{name} must be iterable again and again, got {type(value).__name__}, which runs dry: "
             "give a list, or an object whose __iter__ begins anew"
         )
-    return value if hasattr(value, "__iter__") else checks.rows(name, value, width)
-
-
-def _width(dims: tuple[int, int], target: object) -> int:
-    """Numbers in a row and its target."""
-    return dims[0] + (0 if target is None else dims[1])
+    return value if hasattr(value, "__iter__") else checks.rows(name, value, shape)
 
 
 def _is_stored(value: Any) -> bool:
@@ -409,13 +474,6 @@ def joined(pieces: Sequence[Piece]) -> Piece:
     """Lay pieces end to end."""
     if len(pieces) == 1:
         return pieces[0]
-    x = np.concatenate([piece.x for piece in pieces])
-    targets = [piece.target for piece in pieces if piece.target is not None]
+    columns = {key: np.concatenate([p.columns[key] for p in pieces]) for key in pieces[0].columns}
     weights = [piece.weight for piece in pieces if piece.weight is not None]
-    return Piece(x, *(np.concatenate(some) if some else None for some in (targets, weights)))
-
-
-def _require_finite(name: str, piece: Piece, numbers: Sequence[int] | np.ndarray) -> None:
-    checks.finite(name, piece.x, numbers)
-    if piece.target is not None:
-        checks.finite("target", piece.target, numbers)
+    return Piece(columns, np.concatenate(weights) if weights else None)

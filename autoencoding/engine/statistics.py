@@ -22,9 +22,11 @@ def fit(
     """
     of_x, of_target = Moments(), Scatter()
     for piece in rows.pieces():
-        if piece.target is not None:
+        input_scaling.kind.check(rows.form.names["x"], piece.x)
+        if piece.target is not piece.x:
+            target_scaling.kind.check(rows.form.names["target"], piece.target)
             of_x.add(piece.x, piece.weight)
-        of_target.add(piece.x if piece.target is None else piece.target, piece.weight)
+        of_target.add(piece.target, piece.weight)
     target = of_target.moments()
     x = of_x if of_x.total else target
     fitted = input_scaling.fit(x.mean, x.variance) | target_scaling.fit(

@@ -8,9 +8,9 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
+from autoencoding import checks
 from autoencoding.graph.variables import variable
-
-SCALINGS = ("global", "feature", None)
+from autoencoding.parts import Parts
 
 # Scaled data has a standard deviation of 1/8. A tanh code then begins nearly linear, which is the
 # best that one hidden layer with an affine decoder can do, and a step of RMSProp, whose length is
@@ -19,23 +19,125 @@ SCALINGS = ("global", "feature", None)
 SPREAD = 8.0
 
 
+class Kind:
+    """What a scaling does with what was found out about the training data."""
+
+    shares = False  # whether scaled data lies between 0 and 1
+
+    @property
+    def spread(self) -> float:
+        """How many of its own units, in which corruptions are given, make 1 in scaled rows."""
+        return 1.0
+
+    def constants(
+        self, mean: np.ndarray, deviation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """Offset [d], scale [d], and what 1 in scaled rows is in the units of the loss.
+
+        Parameters
+        ----------
+        mean, deviation : arrays, shape [d]
+            Of the training data; the deviation is 0 where it is constant.
+        """
+        raise NotImplementedError
+
+    def check(self, name: str, rows: np.ndarray) -> None:
+        """Raise a ValueError where raw rows [n, d] are not what this scales."""
+
+
+@dataclass(frozen=True)
+class Global(Kind):
+    """Mean per feature and one scale for all; errors are in the data's own units."""
+
+    @property
+    def spread(self) -> float:
+        """See `Kind`: standard deviations."""
+        return SPREAD
+
+    def constants(
+        self, mean: np.ndarray, deviation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """See `Kind`."""
+        pooled = float(np.sqrt(np.mean(np.square(deviation))))
+        unit = SPREAD * (pooled if pooled > 0 else 1.0)
+        return mean, np.full_like(mean, unit), unit
+
+
+@dataclass(frozen=True)
+class Feature(Global):
+    """Mean and scale per feature, for mixed units; errors are in standard deviations."""
+
+    def constants(
+        self, mean: np.ndarray, deviation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """See `Kind`."""
+        return mean, SPREAD * np.where(deviation > 0, deviation, 1.0), SPREAD
+
+
+@dataclass(frozen=True)
+class Range(Kind):
+    """From `low` to `high`, such as 0 to 255, to from 0 to 1; errors are in the data's own units.
+
+    Parameters
+    ----------
+    low, high : float
+        Training data beyond them is refused.
+    """
+
+    low: float = 0.0
+    high: float = 1.0
+
+    shares = True
+
+    def __post_init__(self) -> None:
+        if not checks.real("low", self.low) < checks.real("high", self.high):
+            raise ValueError(f"high must be above low, got {self.high} and {self.low}")
+
+    def constants(
+        self, mean: np.ndarray, deviation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """See `Kind`."""
+        unit = float(self.high) - float(self.low)
+        return np.full_like(mean, self.low), np.full_like(mean, unit), unit
+
+    def check(self, name: str, rows: np.ndarray) -> None:
+        """See `Kind`."""
+        low, high = rows.min(), rows.max()
+        if low < self.low or high > self.high:
+            raise ValueError(
+                f"{name} must be from {self.low:g} to {self.high:g}, the range of its scaling, "
+                f"got {low:g} to {high:g}"
+            )
+
+
+@dataclass(frozen=True)
+class Unscaled(Kind):
+    """Rows pass as they are, as in the listing."""
+
+    def constants(
+        self, mean: np.ndarray, deviation: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """See `Kind`."""
+        return np.zeros_like(mean), np.ones_like(mean), 1.0
+
+
+SCALINGS: Parts = {"global": Global, "feature": Feature, "range": Range, None: Unscaled}
+
+
 @dataclass(frozen=True)
 class Scaling:
     """Centre and scale rows, with constants fitted on the training data and kept as variables.
 
     Parameters
     ----------
-    kind : {'global', 'feature', None}
-        'global': mean per feature, one scale for all; errors are in the data's own units.
-        'feature': mean and scale per feature, for mixed units; errors are in standard deviations.
-        None: rows pass as they are, as in the listing.
+    kind : Kind
     dim : int
         Width of the rows.
     scope : str
         Variable scope of the constants: mean [dim], scale [dim], unit [].
     """
 
-    kind: str | None
+    kind: Kind
     dim: int
     scope: str
 
@@ -52,6 +154,10 @@ class Scaling:
         with tf1.variable_scope(self.scope, reuse=tf1.AUTO_REUSE):
             return variable("unit", [], "ones", trainable=False)  # []
 
+    def mean_log_scale(self) -> tf.Tensor:
+        """What a raw entry has more in nats than a scaled one, on average, []."""
+        return tf.reduce_mean(tf.math.log(self._constant("scale")))  # []
+
     def fit(self, mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
         """Compute the constants from the mean [dim] and variance [dim] of the training data.
 
@@ -66,22 +172,14 @@ class Scaling:
         ValueError
             The data is spread too widely for float32.
         """
-        deviation = _deviation(mean, variance)  # [dim]
-        if self.kind is None:
-            mean, scale, unit = np.zeros(self.dim), np.ones(self.dim), 1.0
-        elif self.kind == "feature":
-            scale, unit = SPREAD * np.where(deviation > 0, deviation, 1.0), SPREAD
-        else:
-            pooled = np.sqrt(np.mean(np.square(deviation)))
-            unit = SPREAD * (pooled if pooled > 0 else 1.0)
-            scale = np.full(self.dim, unit)
+        offset, scale, unit = self.kind.constants(mean, _deviation(mean, variance))
         limit = float(np.finfo(np.float32).max)
         if np.max(scale) > limit:
             raise ValueError(
                 f"data must have standard deviations below {limit / SPREAD:.3g} for float32, "
                 f"got {np.max(scale) / SPREAD:.3g}: give it in larger units"
             )
-        constants = {"mean": mean, "scale": scale, "unit": np.asarray(unit)}
+        constants = {"mean": offset, "scale": scale, "unit": np.asarray(unit)}
         return {f"{self.scope}/{k}": v.astype(np.float32) for k, v in constants.items()}
 
     def _constant(self, name: str) -> tf.Tensor:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import zlib
 from collections.abc import Callable, Sequence
 
@@ -26,7 +27,8 @@ def variable(
         Name within the current variable scope.
     shape : sequence of int
     initial : {'glorot', 'normal', 'zeros', 'ones'}
-        'glorot': uniform in +-sqrt(6 / (rows + columns)) (Glorot & Bengio 2010, eq. 16);
+        'glorot': uniform in +-sqrt(6 / (inputs + outputs)) (Glorot & Bengio 2010, eq. 16), the
+        last two sizes being those of a matrix, those before them of a convolution's kernel;
         'normal': the listing's N(0, 1).
     seed : int
         Key of the random values.
@@ -37,7 +39,7 @@ def variable(
     def value() -> tf.Tensor:
         key = [seed, zlib.crc32(full_name.encode())]
         if initial == "glorot":
-            limit = float(np.sqrt(6 / sum(shape)))
+            limit = float(np.sqrt(6 / (math.prod(shape[:-2]) * sum(shape[-2:]))))
             return tf.random.stateless_uniform(shape, key, -limit, limit)
         if initial == "normal":
             return tf.random.stateless_normal(shape, key)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from autoencoding.engine import checks
+from autoencoding import checks
 
 if TYPE_CHECKING:
     from autoencoder import Autoencoder

@@ -55,6 +55,21 @@ def at_least_zero(name: str, value: Any) -> float:
     return positive(name, value)
 
 
+def fraction(name: str, value: Any) -> float:
+    """Check a number from 0 to below 1."""
+    return 0.0 if at_least_zero(name, value) == 0 else share(name, value)
+
+
+def real(name: str, value: Any) -> float:
+    """Check a number that is finite as float32."""
+    if not is_number(value):
+        raise TypeError(f"{name} must be a number, got {value!r}")
+    with np.errstate(over="ignore"):
+        if not np.isfinite(np.float32(value)):
+            raise ValueError(f"{name} must be finite as float32, got {value!r}")
+    return float(value)
+
+
 def is_number(value: Any) -> bool:
     """Whether this is one real number, of Python's or NumPy's."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
@@ -65,6 +80,15 @@ def choice(name: str, value: Any, allowed: Collection[Any]) -> Any:
     if not (value is None or isinstance(value, str)) or value not in allowed:
         raise ValueError(f"{name} must be one of {', '.join(map(repr, allowed))}, got {value!r}")
     return value
+
+
+def shape(name: str, value: Any) -> tuple[int, int, int]:
+    """Check (height, width, channels)."""
+    try:
+        height, width, channels = (integer(name, size) for size in value)
+    except (TypeError, ValueError):
+        raise ValueError(f"{name} must be (height, width, channels), got {value!r}") from None
+    return height, width, channels
 
 
 def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
@@ -81,39 +105,56 @@ def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
     return shape
 
 
-def rows(name: str, value: Any, width: int) -> np.ndarray:
+def rows(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
     """Check rows of real numbers; whether they are finite is for `finite`, piece by piece.
 
     Parameters
     ----------
     name : str
         What the argument is called, for the message.
-    value : array-like, shape [n, width]
+    value : array-like, shape [n, d]
         Array, list, DataFrame, matrix or memory map of any real dtype; left as it is.
-    width : int
-        The number of columns wanted.
+    shape : tuple of int
+        (d,), the number of columns wanted; or (height, width, channels) of an image: then
+        [n, height, width, channels], or [n, height, width] of one channel, is as good.
 
     Returns
     -------
-    array, shape [n, width]
+    array, shape [n, d]
         In its own dtype, without a copy where the value is an array already.
 
     Raises
     ------
     ValueError
-        Not two-dimensional, empty, another width, or not real numbers.
+        Another shape, empty, or not real numbers.
     TypeError
         A sparse matrix.
     """
-    array = _real(name, value)
+    array, wanted = _real(name, value), math.prod(shape)
+    if len(shape) == 3 and array.shape[1:] in (shape, shape[:2] if shape[2] == 1 else shape):
+        array = array.reshape(len(array), wanted)  # [n, d]
     if array.ndim != 2:
         hint = "; one row is reshape(1, -1)" if array.ndim == 1 else ""
-        raise ValueError(f"{name} must have 2 dimensions, got shape {array.shape}{hint}")
-    if array.shape[1] != width:
-        raise ValueError(f"{name} must have {width} columns, got {array.shape[1]}")
+        images = f", or be images {list(shape)}" if len(shape) == 3 else ""
+        raise ValueError(f"{name} must have 2 dimensions{images}, got shape {array.shape}{hint}")
+    if array.shape[1] != wanted:
+        raise ValueError(f"{name} must have {wanted} columns, got {array.shape[1]}")
     if not len(array):
         raise ValueError(f"{name} must have at least one row, got shape {array.shape}")
-    return array  # [n, width]
+    return array  # [n, d]
+
+
+def one_hot(name: str, value: Any, count: int) -> np.ndarray:
+    """Check whole numbers [n] from 0 to below a count; return [n, count] float32 of 0 and 1."""
+    numbers = _real(name, value)  # [n]
+    finite(name, numbers[:, None])
+    if not len(numbers) or (numbers != np.floor(numbers)).any():
+        raise ValueError(f"{name} must be whole numbers, got shape {numbers.shape}: {numbers[:5]}")
+    if numbers.min() < 0 or numbers.max() >= count:
+        raise ValueError(
+            f"{name} must be from 0 to {count - 1}, got {numbers.min()} to {numbers.max()}"
+        )
+    return np.eye(count, dtype=np.float32)[numbers.astype(np.int64)]  # [n, count]
 
 
 def weights(name: str, value: Any, n_rows: int) -> np.ndarray:

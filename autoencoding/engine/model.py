@@ -1,0 +1,388 @@
+"""The life of a model, whatever its graph: it trains, is asked, saves, stops and goes on."""
+
+from __future__ import annotations
+
+import contextlib
+import copy
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+from numpy.typing import ArrayLike
+
+from autoencoding import checks
+from autoencoding.engine import checkpoints, loop, schedules, sources
+from autoencoding.engine.feeding import Feeder
+from autoencoding.engine.ports import Ports
+from autoencoding.engine.progress import Progress
+from autoencoding.engine.reports import Reports
+from autoencoding.engine.sources import Form, Rows, RowsLike
+from autoencoding.engine.stops import postponed_interrupt
+from autoencoding.engine.training import TRAINED, Trainer
+from autoencoding.graph import variables
+
+SHOWN = 8  # images in the log
+
+
+class Model:
+    """What all models do with the graph that a subclass builds; see `Autoencoder`."""
+
+    # parameters that a checkpoint must share with a model that is to hold it, and the rest
+    ARCHITECTURE: ClassVar[tuple[str, ...]]
+    PLAN: ClassVar[tuple[str, ...]]
+
+    epoch: int
+    learning_rate: float
+    schedule: schedules.Schedule
+    warm_up: float
+    seed: int
+    checkpoint: Path | None
+    form: Form
+
+    def _open(self, config: tf1.ConfigProto | None) -> None:
+        """Build the graph, finalise it, and begin a session on it."""
+        self.graph = tf.Graph()
+        with self.graph.as_default():
+            parts = self._build()
+            self.saver = checkpoints.saver()
+            self.init = tf1.global_variables_initializer()
+        self.graph.finalize()
+        self.session = tf1.Session(graph=self.graph, config=config or _growing_memory())
+        self.session.run(self.init)
+        self._ports = Ports(self.session, **parts)
+        self._progress: Progress | None = None  # None until trained or restored
+        self._start: dict[str, np.ndarray] = {}  # weights that training begins with, by name
+        self._closed = False
+
+    def _build(self) -> dict[str, Any]:
+        """Add everything to the current graph; the fields of `Ports`, but for the session."""
+        raise NotImplementedError
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the constructor needs to build this model again, without places on this machine."""
+        raise NotImplementedError
+
+    def train(
+        self,
+        data: RowsLike,
+        batch_size: int = 10,
+        *,
+        target: RowsLike | None = None,
+        condition: RowsLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        validation: float | RowsLike | None = None,
+        patience: int | None = None,
+        min_gain: float = 0.0,
+        resume: bool = False,
+        every: int = 10,
+        verbose: bool = True,
+        progress_bar: bool = True,
+        log: str | os.PathLike[str] | None = None,
+        image_shape: Sequence[int] | None = None,
+    ) -> dict[str, list[float]]:
+        """Train on every row once an epoch, in a fresh random order.
+
+        Begins anew, scaling and initial weights included, unless told to resume. Ctrl-C ends
+        training after the block of steps under way, with that state saved; where another
+        exception ends it, the model is as it was when it last reported.
+
+        Parameters
+        ----------
+        data : array-like, shape [n, input_dim], or other rows
+            Finite numbers of any real dtype, in raw units: whatever NumPy takes as an array; a
+            memory map; a list of paths of `.npy` files or of arrays, end to end; an object with
+            `len` and one row an index; or an object that gives arrays of rows [m, input_dim]
+            whenever it is iterated. Up to 256 MB of rows (as float32) are shuffled together. More
+            rows are shuffled as neighbours of 1 MB, then, 256 MB at a time, row by row; what
+            is iterated keeps its order but for the shuffling of 256 MB at a time.
+        batch_size : int
+            Rows a step; 1 is the listing's. The last batch of an epoch may be smaller.
+        target : array-like, shape [n, target_dim], or other rows, optional
+            What to decode to; the data itself by default. Iterated if the data is.
+        condition : array-like, shape [n, condition_dim], or other rows, optional
+            What encoder and decoder are told beside, where the model takes a condition; or whole
+            numbers [n] below `condition_dim`, such as classes.
+        sample_weight : array-like, shape [n], optional
+            How much each row counts, 0 or more. Not with rows that are iterated.
+        validation : float, or rows, optional
+            Rows to measure the loss on after every epoch: a share of the data, drawn by `seed`
+            and not trained on, or rows of their own (with a target or condition, a tuple of all,
+            in this order). The model ends with the weights of its best epoch.
+        patience : int, optional
+            Epochs without a better validation loss after which training ends early.
+        min_gain : float
+            By how much a validation loss must be below the best to count as better.
+        resume : bool
+            Go on where this model, or else its checkpoint, stopped, up to `epoch` epochs in all:
+            the weights become those of a run that was never interrupted, to the bit. Rows that
+            are iterated must come in the same order and pieces for that.
+        every : int
+            Report and save after epochs 0, `every`, 2 `every`, ... and after the last.
+        verbose : bool
+            Print ``epoch {i}: loss = {l}`` at each report.
+        progress_bar : bool
+            Show a progress bar on stderr, where that is a terminal.
+        log : path, optional
+            Folder for TensorBoard: losses, learning rate, histograms of weights, the graph.
+        image_shape : sequence of int, optional
+            (height, width) or (height, width, channels) of a row of 0..255; the log then shows
+            some of them beside their reconstructions.
+
+        Returns
+        -------
+        dict of lists
+            One entry an epoch, as `pandas.DataFrame` takes them: 'epoch', 'loss' (over all its
+            entries, while it was trained on), 'learning_rate', and with validation
+            'validation_loss'.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input; the model is unchanged.
+        FloatingPointError
+            The loss became infinite or NaN.
+        KeyboardInterrupt
+            Ctrl-C; the message says how to go on.
+        RuntimeError
+            The model is closed, or there is nothing to resume.
+        """
+        self._require_trainable()
+        every = checks.integer("every", every)
+        min_gain = checks.at_least_zero("min_gain", min_gain)
+        if patience is not None:
+            patience = checks.integer("patience", patience)
+            if validation is None:
+                raise ValueError("patience needs rows for validation, got validation=None")
+        batch_size = checks.integer("batch_size", batch_size)
+        target_shape = self.form.shapes["target"]
+        if image_shape is None and len(target_shape) == 3:
+            image_shape = target_shape
+        if image_shape is not None and log is not None:
+            image_shape = checks.image_shape("image_shape", image_shape, math.prod(target_shape))
+        seed = self._to_resume().seed if resume else self.seed
+        given = {"x": data, "target": target, "condition": condition}
+        rows = sources.open_rows(given, self.form, sample_weight)
+        rows, held = sources.split(rows, validation, seed)
+        fitted = {} if resume else self._ports.fit(rows)
+        progress = (self._resumed if resume else self._planned)(rows, held, batch_size)
+        reports = Reports(progress, self.graph, every, verbose, progress_bar, log)
+        with postponed_interrupt() as asked, reports:
+            if not resume:
+                self._begin(progress, fitted)
+            planned = progress.epochs * progress.steps_per_epoch
+            variables.write(self.session, {"planned_steps": np.array(planned)})  # if it has them
+            feeder = Feeder(
+                self._ports.loop, rows, progress, self._ports.multiplications, self._ports.scale
+            )
+            trainer = Trainer(
+                self.session,
+                feeder,
+                progress,
+                self._rate,
+                self.schedule.watches,
+                self._ports.losses_of,
+                None if held is None else lambda: self._ports.loss_on(held),
+                patience,
+                min_gain,
+                asked,
+                reports.block_done,
+            )
+            for _ in trainer.run(every):
+                reports.report(lambda: self._shown(held or rows, image_shape))
+                if self.checkpoint is not None:
+                    self.save(self.checkpoint)
+        self.session.run(self._ports.rate.initializer)  # for steps by hand, with `train_op`
+        if asked.is_set():
+            raise KeyboardInterrupt(progress.how_to_go_on(self.checkpoint))
+        return copy.deepcopy(progress.history)
+
+    def test(self, data: ArrayLike) -> np.ndarray:
+        """Print rows, their codes and reconstructions, as in the chapter's listing 11.5.
+
+        A model that is not trained restores its checkpoint, so that one process can test what
+        another has trained.
+
+        Parameters
+        ----------
+        data : array-like, shape [n, input_dim]
+
+        Returns
+        -------
+        array of float32, shape [n, target_dim]
+            The reconstructions.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, or the checkpoint is of another model.
+        RuntimeError
+            The model is not trained and has no checkpoint, or is closed.
+        """
+        self._require_open()
+        if self._progress is None and self.checkpoint is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._restore(*checkpoints.newest(self.checkpoint))
+        hidden, reconstructed = self.encode(data), self.reconstruct(data)
+        print("input", data)
+        print("compressed", hidden)
+        print("reconstructed", reconstructed)
+        return reconstructed
+
+    def encode(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
+        """Codes [n, hidden_dim] float32 of rows [n, input_dim], of any kind that `train` takes."""
+        return self._ports.run_all(self._ports.encoded, self._rows(data, condition))
+
+    def decode(self, codes: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
+        """Reconstructions [n, target_dim] float32, raw units, of codes [n, hidden_dim]."""
+        self._require_trained()
+        form = self.form.of_codes(self._ports.encoded.shape.as_list()[-1])
+        rows = sources.open_rows({"x": codes, "condition": condition}, form)
+        columns = {**self._ports.columns, "x": self._ports.encoded}
+        return replace(self._ports, columns=columns).run_all(self._ports.decoded, rows)
+
+    def reconstruct(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
+        """Reconstructions [n, target_dim] float32, raw units, of rows [n, input_dim].
+
+        Images [n, height, width, channels] give images, where the model takes them.
+        """
+        found = self._ports.run_all(self._ports.decoded, self._rows(data, condition))
+        images = getattr(data, "ndim", 2) > 2
+        return found.reshape(-1, *self.form.shapes["target"]) if images else found
+
+    def squared_errors(
+        self,
+        data: RowsLike,
+        target: RowsLike | None = None,
+        condition: RowsLike | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Measure each row's reconstruction beside those of the mean row and of PCA.
+
+        Parameters
+        ----------
+        data : rows, shape [n, input_dim]
+            Of any kind that `train` takes; the others too.
+        target : rows, shape [n, target_dim], optional
+            The data itself by default.
+        condition : rows, shape [n, condition_dim], optional
+
+        Returns
+        -------
+        dict of arrays of float64, shape [n]
+            Mean squared error of each row in the units of the scaling, squared: of this 'model',
+            of the 'mean' of the training targets, and of their 'pca' of `hidden_dim` components.
+        """
+        self._require_trained()
+        given = {"x": data, "target": target, "condition": condition}
+        return self._ports.measure(sources.open_rows(given, self.form))
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Copies of all that is trained, by name, such as 'encode/weights' [input_dim, width]."""
+        self._require_open()
+        return variables.read(self.session, TRAINED)
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Add a complete save to the folder `path`, from which `load` rebuilds this model."""
+        progress = self._require_trained()
+        description = {
+            "class": type(self).__name__,
+            "parameters": self.parameters,
+            "training": progress.to_json(),
+        }
+        checkpoints.save(path, self.saver, self.session, description, progress.last)
+
+    def close(self) -> None:
+        """Free the session; whatever is asked of the model afterwards is a RuntimeError."""
+        self.session.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _rows(self, data: RowsLike, condition: RowsLike | None) -> Rows:
+        self._require_trained()
+        return sources.open_rows({"x": data, "condition": condition}, self.form.without("target"))
+
+    def _planned(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
+        batch_size = min(batch_size, rows.n_rows)
+        flops = 6.0 * self._ports.multiplications * rows.n_rows
+        steps = -(-rows.n_rows // batch_size)
+        compiled = self._ports.compiles and loop.worth_compiling(steps, flops)
+        n_held = 0 if held is None else held.n_rows
+        return Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled)
+
+    def _begin(self, progress: Progress, fitted: dict[str, np.ndarray]) -> None:
+        self.session.run(self.init)
+        variables.write(self.session, fitted | self._start)
+        self._progress = progress
+
+    def _to_resume(self) -> Progress:
+        if self._progress is None and self.checkpoint is not None:
+            self._restore(*checkpoints.newest(self.checkpoint))
+        return self._require_trained()
+
+    def _resumed(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
+        progress = self._require_trained()
+        rows.check()
+        found = rows.n_rows, 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)
+        wanted = progress.n_rows, progress.n_held, progress.batch_size
+        if found != wanted:
+            raise ValueError(
+                "data, validation and batch_size must be those of the run to resume, which had "
+                "{} rows, {} held out, {} a step; got {}, {} and {}".format(*wanted, *found)
+            )
+        progress.epochs = self.epoch
+        return progress
+
+    def _rate(self, done: np.ndarray, losses: Sequence[float]) -> np.ndarray:
+        """Learning rate [k] of steps before which this share of all has been taken, [k]."""
+        factors = schedules.warm_up(done, self.warm_up) * self.schedule.factors(done, losses)
+        return self.learning_rate * factors
+
+    def _shown(
+        self, rows: Rows, image_shape: Sequence[int] | None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Weights by name, and some rows beside their reconstructions, for the log."""
+        if image_shape is None:
+            return self.weights, None
+        return self.weights, self._ports.side_by_side(rows, image_shape, SHOWN)
+
+    def _restore(self, prefix: Path, manifest: dict[str, Any]) -> None:
+        wanted = {"class": type(self).__name__, **self.parameters}
+        saved = {"class": manifest["class"], **manifest["parameters"]}
+        for name in self.PLAN:
+            del wanted[name], saved[name]
+        checkpoints.require_same(prefix, saved, wanted)
+        last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        self._progress = Progress(**manifest["training"], last=last)
+
+    def _require_trainable(self) -> None:
+        """Raise a RuntimeError where the model is closed, or lacks what only training needs."""
+        self._require_open()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this model is closed: load it again, or make another")
+
+    def _require_trained(self) -> Progress:
+        self._require_open()
+        if self._progress is None:
+            name = type(self).__name__
+            raise RuntimeError(f"this model is not trained: call train(data), or {name}.load(path)")
+        return self._progress
+
+
+def _growing_memory() -> tf1.ConfigProto:
+    config = tf1.ConfigProto()
+    config.gpu_options.allow_growth = True
+    return config

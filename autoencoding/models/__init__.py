@@ -1,0 +1,1 @@
+"""The family: presets of parts, and what each can do beside the chapter's autoencoder."""

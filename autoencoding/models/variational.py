@@ -1,0 +1,188 @@
+"""The variational autoencoder: a code that can be drawn, and so rows that never were."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+
+from autoencoder import Autoencoder
+from autoencoding import checks
+from autoencoding.engine.sources import Rows, RowsLike
+from autoencoding.graph.codes import Gaussian, When
+from autoencoding.graph.losses import Loss
+from autoencoding.graph.networks import Dense, Network
+
+
+class VariationalAutoencoder(Autoencoder):
+    """An autoencoder whose code is a normal distribution for each row (Kingma & Welling 2014).
+
+    Its loss is the negative evidence lower bound, in nats a row: the negative log-likelihood of
+    the whole row, plus `beta` times the KL divergence of its code from the standard normal. With
+    `loss='normal'` it is that of a density of the data in raw units.
+
+    Parameters
+    ----------
+    input_dim, hidden_dim, epoch, learning_rate
+        As `Autoencoder` takes them.
+    layers : sequence of int
+        Widths of the layers between rows and code, mirrored in the decoder.
+    activation : str
+        Of these.
+    beta, kl_warm_up, free_bits : float
+        See `autoencoding.graph.codes.Gaussian`.
+    network : optional
+        In place of these layers; its code must be linear.
+    loss : {'normal', 'bce'}
+        Of rows that are normal about the reconstruction, with one variance that is trained; or
+        of shares, such as black and white pixels, which `scaling=Range(low, high)` must make.
+    **options
+        Anything else that `Autoencoder` takes, but for the code; `condition_dim` for one that is
+        told a class, or other conditions (Sohn et al. 2015).
+    """
+
+    code: Gaussian
+
+    def __init__(
+        self,
+        input_dim: int,
+        hidden_dim: int,
+        epoch: int = 250,
+        learning_rate: float = 0.001,
+        *,
+        layers: Sequence[int] = (512,),
+        activation: str = "relu",
+        beta: float = 1.0,
+        kl_warm_up: float = 0.0,
+        free_bits: float = 0.0,
+        network: str | dict[str, Any] | Network | None = None,
+        loss: str | dict[str, Any] | Loss = "normal",
+        **options: Any,
+    ) -> None:
+        if network is None:
+            network = Dense(tuple(layers), activation, code="linear")
+        super().__init__(
+            input_dim,
+            hidden_dim,
+            epoch,
+            learning_rate,
+            network=network,
+            code=Gaussian(beta, kl_warm_up, free_bits),
+            loss=loss,
+            **options,
+        )
+
+    def _build_measures(self) -> dict[str, Any]:
+        """Add what the bounds are made of: one draw of the code for each row."""
+        self._draw = tf1.placeholder(tf.int64, [2], name="draw")
+        when = When(self._draw, tf.ones([]))
+        code = self.code.draw(self._hidden, when)  # [n, hidden_dim]
+        output = self._decode(code, self._columns.get("condition"))  # [n, target_dim]
+        nats = self.objective.rows(self._scaled["target"], output)  # [n]
+        likelihood = -self.target_dim * self.objective.reported(nats, self._target_scaling)  # [n]
+        mean, log_variance = self.code.moments(self._hidden)  # [n, hidden_dim] each
+        noise = (code - mean) * tf.exp(-0.5 * log_variance)  # [n, hidden_dim]
+        prior = -0.5 * tf.square(code)  # [n, hidden_dim], but for a constant
+        posterior = -0.5 * (tf.square(noise) + log_variance)  # [n, hidden_dim], but for the same
+        divergence = tf.reduce_sum(self.code.divergence(self._hidden), axis=1)  # [n]
+        self._bound = likelihood - divergence  # [n]
+        self._log_weight = likelihood + tf.reduce_sum(prior - posterior, axis=1)  # [n]
+        return super()._build_measures()
+
+    def elbo(
+        self, data: RowsLike, condition: RowsLike | None = None, *, samples: int = 1, seed: int = 0
+    ) -> np.ndarray:
+        """Evidence lower bound of each row in nats, [n] float64, with `beta` 1.
+
+        Parameters
+        ----------
+        data : rows, shape [n, input_dim]
+        condition : rows, shape [n, condition_dim], where the model takes one
+        samples : int
+            Draws of each code, over which the log-likelihood is averaged.
+        seed : int
+            Of the draws.
+        """
+        drawn = self._each_draw(self._bound, self._rows(data, condition), samples, seed)
+        return np.mean(list(drawn), axis=0)  # [n]
+
+    def log_likelihood(
+        self,
+        data: RowsLike,
+        condition: RowsLike | None = None,
+        *,
+        samples: int = 200,
+        seed: int = 0,
+    ) -> np.ndarray:
+        """Log-likelihood of each row in nats, [n] float64, by importance sampling.
+
+        It is estimated from below, the closer the more samples (Burda et al. 2016, eq. 8).
+
+        Parameters
+        ----------
+        data, condition, samples, seed
+            As `elbo` takes them.
+        """
+        found = np.float64(-np.inf)
+        for weight in self._each_draw(self._log_weight, self._rows(data, condition), samples, seed):
+            found = np.logaddexp(found, weight)  # [n]
+        return found - np.log(samples)
+
+    def sample(
+        self, n: int, condition: RowsLike | None = None, *, seed: int | None = None
+    ) -> np.ndarray:
+        """Draw codes from the standard normal, and decode them: rows [n, target_dim], raw units.
+
+        Parameters
+        ----------
+        n : int
+        condition : rows, shape [n, condition_dim], where the model takes one
+        seed : int, optional
+            Of the draw; without one, each is another.
+        """
+        shape = checks.integer("n", n), self.hidden_dim
+        return self.decode(np.random.default_rng(seed).standard_normal(shape), condition)
+
+    def interpolate(
+        self,
+        a: RowsLike,
+        b: RowsLike,
+        steps: int = 10,
+        condition: RowsLike | None = None,
+    ) -> np.ndarray:
+        """Decode the codes on the line from that of one row to that of another.
+
+        Parameters
+        ----------
+        a, b : arrays, shape [input_dim]
+        steps : int
+            How many, both ends included.
+        condition : array, shape [condition_dim], where the model takes one
+
+        Returns
+        -------
+        array of float32, shape [steps, target_dim]
+            In raw units.
+        """
+        share = np.linspace(0, 1, checks.integer("steps", steps, minimum=2))[:, None]  # [steps, 1]
+        ends = np.stack([np.ravel(a), np.ravel(b)])  # [2, input_dim]
+        told = None if condition is None else np.tile(np.ravel(condition), (2, 1))  # [2, c]
+        first, last = self.encode(ends, told)  # [hidden_dim] each
+        told = None if told is None else np.tile(told[:1], (len(share), 1))  # [steps, c]
+        return self.decode((1 - share) * first + share * last, told)  # [steps, target_dim]
+
+    def _each_draw(
+        self, fetch: tf.Tensor, rows: Rows, samples: int, seed: int
+    ) -> Iterator[np.ndarray]:
+        """A fetch of n rows, [n] float64, for one draw of the codes after another."""
+        samples, seed = checks.integer("samples", samples), checks.integer("seed", seed, minimum=0)
+        for number in range(samples):
+            found, start = [], 0
+            for piece in rows.pieces():
+                key = [seed, number * rows.n_rows + start]
+                found.append(self._ports.run(fetch, piece, {self._draw: key}))
+                start += len(piece.x)
+            yield np.concatenate(found).astype(np.float64)
