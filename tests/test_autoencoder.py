@@ -1,3 +1,5 @@
+import gc
+
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -347,3 +349,16 @@ def test_importing_the_package_changes_nothing_for_the_callers_code():
         assert float(tf.constant(1.0) + 1) == 2
     """
     run_python(code, ROOT)
+
+
+@pytest.mark.parametrize("enabled", [True, False])
+def test_building_leaves_the_garbage_collector_as_it_was(enabled):
+    before = gc.isenabled()
+    try:
+        (gc.enable if enabled else gc.disable)()
+        Autoencoder(4, 1, checkpoint=None).close()
+        with pytest.raises(ValueError, match="tied weights"):  # in the midst of it
+            Autoencoder(4, 1, target_dim=2, network=Dense(tied=True))
+        assert gc.isenabled() == enabled
+    finally:
+        (gc.enable if before else gc.disable)()
