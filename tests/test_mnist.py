@@ -1,0 +1,137 @@
+import gzip
+import io
+import pickle
+import struct
+
+import numpy as np
+import pytest
+
+from autoencoding.data import mnist
+
+GENERATOR = np.random.default_rng(0)
+ARRAYS = {
+    "x_train": GENERATOR.integers(0, 256, (7, 5, 4), dtype=np.uint8),
+    "y_train": GENERATOR.integers(0, 10, 7, dtype=np.uint8),
+    "x_test": GENERATOR.integers(0, 256, (3, 5, 4), dtype=np.uint8),
+    "y_test": GENERATOR.integers(0, 10, 3, dtype=np.uint8),
+}
+NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
+NAMES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+DOTTED = [name.replace("-idx", ".idx") for name in NAMES]
+
+
+def idx(array):
+    head = struct.pack(">HBB", 0, 8, array.ndim) + struct.pack(f">{array.ndim}I", *array.shape)
+    return head + array.tobytes()
+
+
+def write_idx(folder, zipped=False, names=NAMES):
+    for name, array in zip(names, ARRAYS.values(), strict=True):
+        data = idx(array)
+        (folder / (name + ".gz" * zipped)).write_bytes(gzip.compress(data) if zipped else data)
+    return folder
+
+
+def npz(folder, **arrays):
+    np.savez_compressed(folder / "mnist.npz", **arrays)
+    return folder / "mnist.npz"
+
+
+KINDS = {
+    "npz": lambda folder: npz(folder, **ARRAYS),
+    "idx": write_idx,
+    "gzipped idx": lambda folder: write_idx(folder, zipped=True),
+    "dotted names": lambda folder: write_idx(
+        folder, names=[n.replace("-idx", ".idx") for n in NAMES]
+    ),
+    "EMNIST's names": lambda folder: write_idx(folder, names=[f"emnist-mnist-{n}" for n in NAMES]),
+}
+
+
+@pytest.mark.parametrize("make", KINDS.values(), ids=list(KINDS))
+def test_every_form_gives_the_same_arrays(make, tmp_path):
+    found = mnist.load(make(tmp_path))
+    for array, expected in zip(vars(found).values(), ARRAYS.values(), strict=True):
+        assert array.dtype == np.uint8
+        assert np.array_equal(array, expected)
+
+
+@pytest.mark.parametrize("zipped", [False, True])
+@pytest.mark.parametrize("share", np.linspace(0, 0.99, 25))
+def test_a_truncated_file_is_named(tmp_path, share, zipped):
+    write_idx(tmp_path, zipped)
+    file = next(tmp_path.glob("t10k-images*"))
+    data = file.read_bytes()
+    file.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=f"{file.name} (must|is damaged)"):
+        mnist.load(tmp_path)
+
+
+@pytest.mark.parametrize("share", np.linspace(0, 0.99, 25))
+def test_a_truncated_archive_is_named(tmp_path, share):
+    file = npz(tmp_path, **ARRAYS)
+    data = file.read_bytes()
+    file.write_bytes(data[: int(share * len(data))])
+    with pytest.raises(ValueError, match=r"mnist.npz is no MNIST archive"):
+        mnist.load(file)
+
+
+def test_what_is_missing_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere"):
+        mnist.load(tmp_path / "nowhere.npz")
+    write_idx(tmp_path)
+    (tmp_path / "t10k-labels-idx1-ubyte").unlink()
+    with pytest.raises(FileNotFoundError, match="has no t10k-labels"):
+        mnist.load(tmp_path)
+
+
+class Trap:
+    """Would be run by unpickling."""
+
+    def __reduce__(self):
+        return (pytest.fail, ("unpickled",))
+
+
+@pytest.mark.parametrize(
+    ("changed", "message"),
+    [
+        ({"y_test": np.zeros(4, np.uint8)}, "must have 3 labels, got 4"),
+        ({"x_test": np.zeros((3, 4, 5), np.uint8)}, "of one size"),
+        ({"x_test": np.zeros((3, 20), np.uint8)}, "must hold bytes of 3 dimensions"),
+        ({"x_train": np.zeros((7, 5, 4))}, "must hold bytes of 3 dimensions, got float64"),
+        ({"x_train": np.array([Trap()], object)}, "is no MNIST archive"),
+        ({"x_train": None}, "is no MNIST archive"),
+    ],
+)
+def test_an_archive_of_something_else_is_refused(tmp_path, changed, message):
+    arrays = {k: v for k, v in {**ARRAYS, **changed}.items() if v is not None}
+    with pytest.raises(ValueError, match=message):
+        mnist.load(npz(tmp_path, **arrays))
+
+
+@pytest.mark.parametrize(
+    ("data", "message"),
+    [
+        (b"\0\0\x0d\x03" + bytes(12), "must be an idx file of bytes"),
+        (b"\0\0\x08\x03" + struct.pack(">3I", 2**31, 2**31, 2**31), "must have up to"),
+        (b"\0\0\x08\x03" + struct.pack(">3I", 0, 5, 4), "must have up to"),
+        (idx(ARRAYS["x_train"]) + b"\0", "must have 140 bytes of data"),
+        (pickle.dumps(Trap()), "must be an idx file of bytes"),
+    ],
+)
+def test_an_idx_file_of_something_else_is_refused(tmp_path, data, message):
+    write_idx(tmp_path)
+    (tmp_path / NAMES[0]).write_bytes(data)
+    with pytest.raises(ValueError, match=f"{NAMES[0]} {message}"):
+        mnist.load(tmp_path)
+
+
+def test_bombs_are_refused_before_they_grow(tmp_path, monkeypatch):
+    monkeypatch.setattr(mnist, "MAX_BYTES", 1000)
+    with pytest.raises(ValueError, match="up to 1000 bytes"):
+        mnist.load(npz(tmp_path, **{**ARRAYS, "x_train": np.zeros((900, 5, 4), np.uint8)}))
+    write_idx(tmp_path)
+    stream = io.BytesIO(idx(np.zeros((900, 5, 4), np.uint8)))
+    (tmp_path / f"{NAMES[0]}").write_bytes(gzip.compress(stream.getvalue()))
+    with pytest.raises(ValueError, match="up to 1000 bytes"):
+        mnist.load(tmp_path)
