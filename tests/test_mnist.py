@@ -41,9 +41,7 @@ KINDS = {
     "npz": lambda folder: npz(folder, **ARRAYS),
     "idx": write_idx,
     "gzipped idx": lambda folder: write_idx(folder, zipped=True),
-    "dotted names": lambda folder: write_idx(
-        folder, names=[n.replace("-idx", ".idx") for n in NAMES]
-    ),
+    "dotted names": lambda folder: write_idx(folder, names=DOTTED),
     "EMNIST's names": lambda folder: write_idx(folder, names=[f"emnist-mnist-{n}" for n in NAMES]),
 }
 
