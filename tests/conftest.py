@@ -1,8 +1,15 @@
 import os
+import signal
 
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
 
 import pytest
+
+
+@pytest.fixture(autouse=True, scope="session")
+def hearing_ctrl_c():
+    """Also in the background of a shell script, where it is ignored."""
+    signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 @pytest.fixture(autouse=True)

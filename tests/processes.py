@@ -1,6 +1,7 @@
 """Running Python beside the tests."""
 
 import os
+import signal
 import subprocess
 import sys
 import textwrap
@@ -33,8 +34,17 @@ def run_script(name, *arguments, folder):
     )
 
 
-def start_script(name, *arguments, folder):
-    """Start one of the shipped scripts in a folder, without waiting for it."""
+def start_script(name, *arguments, folder, ignored=()):
+    """Start one of the shipped scripts in a folder, without waiting for it.
+
+    It begins by ignoring some signals, which it may change.
+    """
+
+    def ignore():
+        for number in (signal.SIGINT, signal.SIGTERM):
+            handled = signal.SIG_IGN if number in ignored else signal.SIG_DFL
+            signal.signal(number, handled)
+
     return subprocess.Popen(
         [sys.executable, "-u", ROOT / name, *map(str, arguments)],
         cwd=folder,
@@ -42,4 +52,5 @@ def start_script(name, *arguments, folder):
         stderr=subprocess.PIPE,
         text=True,
         env=ENVIRONMENT,
+        preexec_fn=ignore,
     )

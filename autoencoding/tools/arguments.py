@@ -64,21 +64,28 @@ def train(
 
 @contextlib.contextmanager
 def stopped_by_signals() -> Iterator[None]:
-    """Let SIGTERM do what Ctrl-C does; either ends the script with one line and its own status."""
+    """Let SIGTERM do what Ctrl-C does; either ends the script with one line and its own status.
+
+    Also where Ctrl-C is ignored, as in the background of a shell script: SIGTERM is not.
+    """
     received = [signal.SIGINT]
 
     def stop(number: int, frame: FrameType | None) -> None:
         received.append(signal.SIGTERM)
         signal.raise_signal(signal.SIGINT)
 
-    before = signal.signal(signal.SIGTERM, stop)
+    before = {
+        signal.SIGTERM: signal.signal(signal.SIGTERM, stop),
+        signal.SIGINT: signal.signal(signal.SIGINT, signal.default_int_handler),
+    }
     try:
         yield
     except KeyboardInterrupt as error:
         print(f"{error} (here: --resume)" if str(error) else "stopped", file=sys.stderr)
         sys.exit(128 + received[-1])
     finally:
-        signal.signal(signal.SIGTERM, before)
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 def quiet_tensorflow() -> None:
