@@ -234,9 +234,8 @@ class Autoencoder(Model):
             self._planned_steps = variables.scalar("planned_steps", 0.0)
         errors = self._errors(self._scaled, self._hidden, self._output, None)  # [n]
         self._row_errors = errors
-        self.loss = tf.identity(
-            self._reported(tf.reduce_mean(errors)), name="loss"
-        )  # [], raw units
+        loss = self._reported(tf.reduce_mean(errors))  # [], raw units
+        self.loss = tf.identity(loss, name="loss")  # []
         if self._drawn:
             errors = self._training_errors(self._scaled)  # [n]
         objective = self.objective.reduce(tf.reduce_mean(errors))  # []
@@ -272,9 +271,8 @@ class Autoencoder(Model):
 
     def _key(self, name: str, number: tf.Tensor) -> tf.Tensor:
         """Key [2] of what is drawn under this name in a step."""
-        return tf.stack(
-            [np.int64(self.seed ^ zlib.crc32(name.encode())), tf.cast(number, tf.int64)]
-        )
+        own = np.int64(self.seed ^ zlib.crc32(name.encode()))
+        return tf.stack([own, tf.cast(number, tf.int64)])  # [2]
 
     def _errors(
         self,
@@ -369,8 +367,8 @@ class Autoencoder(Model):
     @property
     def parameters(self) -> dict[str, Any]:
         """What the constructor needs to build this model again, without places on this machine."""
-        values = {n: getattr(self, n) for n in (*self.ARCHITECTURE, *self.PLAN) if n != "loss"}
-        found = {**values, "loss": self.objective}
+        found = {name: getattr(self, name) for name in (*self.ARCHITECTURE, *self.PLAN)}
+        found["loss"] = self.objective  # `loss` is its tensor, as in the chapter
         described = {name: parts.describe(found[name], kinds) for name, kinds in PARTS.items()}
         return {**found, **described, "corruption": corruptions.describe(self.corruption)}
 

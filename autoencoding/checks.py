@@ -9,6 +9,7 @@ from typing import Any
 
 import numpy as np
 
+CHANNELS = (1, 3, 4)  # of an image that can be drawn: gray, RGB, RGBA
 CHUNK_BYTES = 1 << 24  # how much is looked at in one go, so that memory follows this, not the data
 
 
@@ -97,7 +98,7 @@ def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
         shape = tuple(integer(name, size) for size in value)
     except TypeError:
         shape = ()
-    if len(shape) not in (2, 3) or shape[2:] not in ((), (1,), (3,), (4,)):
+    if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in CHANNELS):
         wanted = "(height, width) or (height, width, 1, 3 or 4)"
         raise ValueError(f"{name} must be {wanted}, got {value!r}")
     if math.prod(shape) != width:

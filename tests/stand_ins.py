@@ -47,6 +47,16 @@ class Again:
         return iter(self.passes.pop() if len(self.passes) > 1 else self.passes[0])
 
 
+def kinds_of_rows(cut):
+    """Ways to give rows, by name; cut makes pieces of them."""
+    return {
+        "array": lambda rows: rows,
+        "shards": cut,
+        "data set": Numbered,
+        "stream": lambda rows: Again(cut(rows)),
+    }
+
+
 def open_rows(data, target, weight, input_dim, target_dim, name="data"):
     form = Form({"x": (input_dim,), "target": (target_dim,)}).called(x=name)
     return sources.open_rows({"x": data, "target": target}, form, weight)

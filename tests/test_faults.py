@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf1
 from cifar_files import py2_dumps, write_folder
 from processes import ROOT, run_python, run_script, start_script
 from scipy import sparse
+from stand_ins import Frame
 
 import cifar
 import main
@@ -92,23 +93,13 @@ def test_row_18_weights_lost_in_the_last_step_are_not_kept(iris):
     assert not os.path.exists("model.ckpt")
 
 
-class Table:
-    """What a DataFrame shows to NumPy."""
-
-    def __init__(self, array):
-        self.array = array
-
-    def __array__(self, dtype=None, copy=None):
-        return np.array(self.array, dtype)
-
-
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_row_14_other_containers_give_the_same_and_stay_as_they_are(ae, iris, tmp_path):
     np.save(tmp_path / "iris.npy", iris)
     expected = ae.encode(iris)
     kinds = {
         "list": iris.tolist(),
-        "table": Table(iris),
+        "table": Frame(iris),
         "matrix": np.asmatrix(iris),
         "memmap": np.load(tmp_path / "iris.npy", mmap_mode="r"),
         "Fortran order": np.asfortranarray(iris),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins import Again, Numbered, open_rows
+from stand_ins import Again, Numbered, kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.engine import feeding, sources
@@ -30,12 +30,7 @@ def cut(rows):
     return [rows[start : start + third] for start in range(0, len(rows), third)]
 
 
-SOURCES = {
-    "array": lambda rows: rows,
-    "shards": cut,
-    "data set": Numbered,
-    "stream": lambda rows: Again(cut(rows)),
-}
+SOURCES = kinds_of_rows(cut)
 
 
 def as_float32(piece):
@@ -58,7 +53,7 @@ def feeder(
     """A feeder whose fetches are the names of their variants."""
     target_width = width if target is None else target_width
     rows = open_rows(data, target, weight, width, target_width)
-    rows.check()
+    sources.check(rows)
     loop = Loop(
         columns={
             "x": Placeholder("x", (None, None, width)),

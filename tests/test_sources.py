@@ -9,7 +9,7 @@ import pytest
 import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from stand_ins import Again, Frame, Numbered, open_rows
+from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.engine import sources
@@ -72,12 +72,7 @@ TABLES = {
     ],
 }
 # How rows that are looked at only when they are passed over may come
-LATER = {
-    "array": lambda rows: rows,
-    "shards": cut,
-    "data set": Numbered,
-    "stream": lambda rows: Again(cut(rows)),
-}
+LATER = kinds_of_rows(cut)
 
 
 def peak_of(function):
@@ -100,7 +95,7 @@ def opened(data, target=None, weight=None, name="data"):
 
 def passed_over(*arguments, **options):
     rows = opened(*arguments, **options)
-    rows.check()
+    sources.check(rows)
     return rows
 
 
@@ -206,11 +201,11 @@ def test_a_file_is_read_in_pieces(kind, monkeypatch, tmp_path):
 
     def use():
         table = open_rows(rows, None, None, 64, 64)
-        table.check()
+        sources.check(table)
         for order in table.orders(seeded(), 10):
             table.take(order)
         for part in table.split(0.1, 0):
-            part.check()
+            sources.check(part)
 
     assert peak_of(use) < 180_000
 
@@ -241,7 +236,7 @@ def test_of_a_stored_data_set_only_what_is_asked_for_is_read(chunks, monkeypatch
     next(table.pieces())
     assert sorted(read) == [0, 1, 2, 3, 4]
     read.clear()
-    table.check()
+    sources.check(table)
     assert sorted(read) == list(range(N))
 
 
@@ -428,7 +423,7 @@ def test_a_stream_keeps_no_more_than_a_pool(monkeypatch):
 
     def use():
         stream = open_rows(Long(), None, None, 8, 8)
-        stream.check()
+        sources.check(stream)
         for order in stream.orders(seeded(), 10):
             stream.take(order)
 
@@ -497,7 +492,10 @@ def test_an_iterable_that_runs_dry_is_a_type_error_that_says_what_to_do(tmp_path
 @pytest.mark.parametrize("go_over", ["check", "pieces", "orders"])
 def test_a_stream_of_another_length_than_before_is_refused(later, go_over):
     stream = passed_over(Again(cut(ROWS), later))
-    passes = {"orders": lambda: stream.orders(seeded(), 4), "check": lambda: stream.check() or []}
+    passes = {
+        "orders": lambda: stream.orders(seeded(), 4),
+        "check": lambda: sources.check(stream) or [],
+    }
     with pytest.raises(ValueError, match=f"data must give {N} rows whenever it is iterated, got"):
         list(passes.get(go_over, stream.pieces)())
 
@@ -512,7 +510,7 @@ def test_an_object_that_gives_the_same_iterator_again_is_refused():
 
     stream = passed_over(Spent())
     with pytest.raises(ValueError, match=f"{N} rows whenever it is iterated, got 0"):
-        stream.check()
+        sources.check(stream)
 
 
 def test_a_stream_of_nothing_is_refused():
@@ -574,7 +572,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(kind, bad, name):
         rows = opened(make(x), make(y), name="data" if name == "target" else name)
         message = re.escape(f"{name} must be finite as float32, got {bad} in row {row}, column 1")
         with pytest.raises(ValueError, match=f"^{message}$"):
-            rows.check()
+            sources.check(rows)
         with pytest.raises(ValueError, match=f"^{message}$"):
             list(rows.pieces())
 
@@ -585,7 +583,7 @@ def test_a_row_keeps_its_number_on_both_sides_of_a_split():
         rows[row, 2] = np.nan
         with pytest.raises(ValueError, match=f"data must .* in row {row}, column 2$"):
             for part in opened(rows).split(0.5, 0):
-                part.check()
+                sources.check(part)
 
 
 def test_a_stream_is_looked_at_whenever_it_is_iterated():

@@ -7,7 +7,7 @@ import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from sklearn.decomposition import PCA
-from stand_ins import open_rows
+from stand_ins import Again, open_rows
 
 from autoencoding import checks
 from autoencoding.engine import statistics
@@ -267,16 +267,6 @@ def test_rows_that_are_all_equal_give_finite_components(shape):
 # All that is fitted
 
 
-class Again:
-    """Gives rows in pieces whenever it is iterated."""
-
-    def __init__(self, rows, *starts):
-        self.pieces = np.split(rows, starts)
-
-    def __iter__(self):
-        return iter(self.pieces)
-
-
 def scaling_of(kind, dim, scope):
     return Scaling(SCALINGS[kind](), dim, scope)
 
@@ -296,8 +286,8 @@ def test_a_stream_is_fitted_as_the_array_is(kind, paired, starts):
     x, other = spread(40, 4), spread(40, 3, seed=1)
     dims = 4, 3 if paired else 4
     expected = fit(open_rows(x, other if paired else None, None, *dims), kind, *dims)
-    target = Again(other, *starts) if paired else None
-    found = fit(open_rows(Again(x, *starts), target, None, *dims), kind, *dims)
+    target = Again(np.split(other, starts)) if paired else None
+    found = fit(open_rows(Again(np.split(x, starts)), target, None, *dims), kind, *dims)
     assert found.keys() == expected.keys()
     for name, value in expected.items():
         if name == "ruler/components":
@@ -324,7 +314,7 @@ def test_all_is_fitted_in_one_pass():
 def test_rows_that_are_not_finite_are_not_fitted(name):
     x, y = spread(40, 4), spread(40, 3)
     (x if name == "data" else y)[33, 1] = np.inf
-    for rows in ((x, y), (Again(x, 7, 20), Again(y, 7, 20))):
+    for rows in ((x, y), (Again(np.split(x, [7, 20])), Again(np.split(y, [7, 20])))):
         with pytest.raises(ValueError, match=f"{name} must be finite .* in row 33, column 1"):
             fit(open_rows(*rows, None, 4, 3), "global", 4, 3)
 

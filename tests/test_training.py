@@ -489,6 +489,16 @@ def test_a_loss_that_is_not_finite_is_found_among_the_epochs_of_a_block(machine,
     assert same(state(running), kept)
 
 
+def assert_left_as_last_reported(running, error):
+    """Run into an error."""
+    kept = state(running)
+    with pytest.raises(type(error)) as caught:
+        for _ in running.run(2):
+            kept = state(running)
+    assert caught.value is error
+    assert same(state(running), kept)
+
+
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("full"), SystemExit(1)])
 @pytest.mark.parametrize("after", [1, 2, 3, 5])
 @pytest.mark.parametrize("place", ["rate", "losses", "validate", "block_done"])
@@ -496,12 +506,7 @@ def test_whatever_ends_training_it_is_as_it_last_reported_and_goes_on(machine, p
     validated = [1.0] * 5 if place == "validate" else SCRIPT
     running = trainer(machine, validated=validated)
     vars(running).update(failure_in(place, after, error))
-    kept = state(running)
-    with pytest.raises(type(error)) as caught:
-        for _ in running.run(2):
-            kept = state(running)
-    assert caught.value is error
-    assert same(state(running), kept)
+    assert_left_as_last_reported(running, error)
     list(running.run(2))
     assert same(state(running), whole_run(machine, validated=validated))
 
@@ -530,12 +535,7 @@ def test_an_error_of_the_blocks_is_undone(machine, monkeypatch, error):
             yield block
 
     monkeypatch.setattr(running.feeder, "blocks", blocks)
-    kept = state(running)
-    with pytest.raises(type(error)) as caught:
-        for _ in running.run(2):
-            kept = state(running)
-    assert caught.value is error
-    assert same(state(running), kept)
+    assert_left_as_last_reported(running, error)
     assert running.progress.epoch == 3
 
 

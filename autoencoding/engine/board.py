@@ -11,6 +11,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
+from autoencoding import checks
+
 
 class Board:
     """TensorBoard event files of a run: losses, learning rate, weights, the graph, images.
@@ -87,7 +89,7 @@ class Board:
             Another shape.
         """
         pixels = images[..., None] if images.ndim == 3 else images  # [n, height, width, channels]
-        if pixels.ndim != 4 or pixels.shape[-1] not in (1, 3, 4):
+        if pixels.ndim != 4 or pixels.shape[-1] not in checks.CHANNELS:
             wanted = "[n, height, width] or [n, height, width, 1, 3 or 4]"
             raise ValueError(f"images must have shape {wanted}, got {images.shape}")
         pixels = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 255.0)).astype(np.uint8)

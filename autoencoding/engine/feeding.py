@@ -29,10 +29,10 @@ class Block(NamedTuple):
     feed: dict[tf.Tensor, Any]
 
 
-def block_steps(batch_size: int, width: int, parameters: int) -> int:
+def block_steps(batch_size: int, width: int, multiplications: int) -> int:
     """Choose how many batches a block holds, from width, batch and model alone."""
     by_size = BLOCK_BYTES // (4 * width * batch_size)
-    by_time = BLOCK_FLOPS / (6 * parameters * batch_size)  # forward 2, backward 4 a parameter
+    by_time = BLOCK_FLOPS / (6 * multiplications * batch_size)  # forward 2 each, backward 4
     return int(max(1, min(by_size, by_time, BLOCK_STEPS)))
 
 
@@ -55,8 +55,8 @@ class Feeder:
     plan : Progress
         Of the run: its batch size, its seed, and whether the loop is compiled. The order of rows
         depends on the seed and the number of the epoch alone.
-    parameters : int
-        How many numbers are trained, to bound a block's time.
+    multiplications : int
+        Of a row on its way through the network, to bound a block's time.
     prepare : callable
         (piece) -> its columns as the loop takes them. Rows that fit into one pool are prepared
         once for all epochs.
@@ -67,11 +67,11 @@ class Feeder:
         loop: Loop,
         rows: Rows,
         plan: Progress,
-        parameters: int,
+        multiplications: int,
         prepare: Callable[[Piece], Piece],
     ) -> None:
         self.loop, self.rows, self.plan, self.prepare = loop, rows, plan, prepare
-        self.length = block_steps(plan.batch_size, rows.width, parameters)
+        self.length = block_steps(plan.batch_size, rows.width, multiplications)
         even = rows.weight is None and rows.n_rows % plan.batch_size == 0
         self.weighted = not (even and plan.compiled)
         compiled = loop.compiled if self.weighted else loop.compiled_even

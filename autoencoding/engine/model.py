@@ -162,11 +162,11 @@ class Model:
             if validation is None:
                 raise ValueError("patience needs rows for validation, got validation=None")
         batch_size = checks.integer("batch_size", batch_size)
-        target_shape = self.form.shapes["target"]
-        if image_shape is None and len(target_shape) == 3:
-            image_shape = target_shape
-        if image_shape is not None and log is not None:
-            image_shape = checks.image_shape("image_shape", image_shape, math.prod(target_shape))
+        shape = self.form.shapes["target"]
+        if image_shape is not None:
+            image_shape = checks.image_shape("image_shape", image_shape, math.prod(shape))
+        elif len(shape) == 3 and shape[2] in checks.CHANNELS:
+            image_shape = shape
         seed = self._to_resume().seed if resume else self.seed
         given = {"x": data, "target": target, "condition": condition}
         rows = sources.open_rows(given, self.form, sample_weight)
@@ -177,8 +177,8 @@ class Model:
         with postponed_interrupt() as asked, reports:
             if not resume:
                 self._begin(progress, fitted)
-            planned = progress.epochs * progress.steps_per_epoch
-            variables.write(self.session, {"planned_steps": np.array(planned)})  # if it has them
+            planned = {"planned_steps": np.array(progress.planned_steps)}
+            variables.write(self.session, planned)  # where the graph asks for them
             feeder = Feeder(
                 self._ports.loop, rows, progress, self._ports.multiplications, self._ports.scale
             )
@@ -315,12 +315,12 @@ class Model:
         return sources.open_rows({"x": data, "condition": condition}, self.form.without("target"))
 
     def _planned(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
-        batch_size = min(batch_size, rows.n_rows)
+        n_held, batch_size = 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)
+        planned = Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled=False)
         flops = 6.0 * self._ports.multiplications * rows.n_rows
-        steps = -(-rows.n_rows // batch_size)
-        compiled = self._ports.compiles and loop.worth_compiling(steps, flops)
-        n_held = 0 if held is None else held.n_rows
-        return Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled)
+        pays = loop.worth_compiling(planned.steps_per_epoch, flops)
+        planned.compiled = self._ports.compiles and pays
+        return planned
 
     def _begin(self, progress: Progress, fitted: dict[str, np.ndarray]) -> None:
         self.session.run(self.init)
@@ -334,7 +334,7 @@ class Model:
 
     def _resumed(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
         progress = self._require_trained()
-        rows.check()
+        sources.check(rows)
         found = rows.n_rows, 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)
         wanted = progress.n_rows, progress.n_held, progress.batch_size
         if found != wanted:

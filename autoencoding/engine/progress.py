@@ -63,13 +63,18 @@ class Progress:
         return -(-self.n_rows // self.batch_size)
 
     @property
+    def planned_steps(self) -> int:
+        """Steps of all epochs."""
+        return self.epochs * self.steps_per_epoch
+
+    @property
     def monitored(self) -> list[float]:
         """What tells whether training still helps: validation losses, or else training's."""
         return self.history["validation_loss" if self.n_held else "loss"]
 
     def done(self, steps: int) -> np.ndarray:
         """Share of the planned steps that has been taken before each of the next, [steps]."""
-        return np.arange(self.step, self.step + steps) / (self.epochs * self.steps_per_epoch)
+        return np.arange(self.step, self.step + steps) / self.planned_steps
 
     def advance(self, errors: np.ndarray, rates: np.ndarray) -> np.ndarray:
         """Count steps by their mean errors and rates, [k]; mean errors of epochs ended, [epochs].
@@ -102,9 +107,8 @@ class Progress:
     def how_to_go_on(self, folder: object) -> str:
         """Tell a user who has stopped training; the folder is None where nothing is saved."""
         saved = "" if folder is None else f", saved in {folder}"
-        planned = self.epochs * self.steps_per_epoch
         return (
-            f"training stopped after {self.step} of {planned} steps{saved}: "
+            f"training stopped after {self.step} of {self.planned_steps} steps{saved}: "
             "train(..., resume=True) goes on"
         )
 

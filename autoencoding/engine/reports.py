@@ -46,7 +46,7 @@ class Reports:
         self.shown = progress.epoch  # epochs that have been reported
         self.bar = tqdm(
             initial=progress.step,
-            total=progress.epochs * progress.steps_per_epoch,
+            total=progress.planned_steps,
             unit=" steps",
             disable=None if progress_bar else True,  # None: where it is no terminal
         )

@@ -53,8 +53,7 @@ class Piece(NamedTuple):
 
     def part(self, index: Any) -> Piece:
         """Some of these rows, by slice or by numbers."""
-        columns = {name: column[index] for name, column in self.columns.items()}
-        return Piece(columns, None if self.weight is None else self.weight[index])
+        return _part(self.columns, self.weight, index)
 
 
 class Shards:
@@ -149,6 +148,10 @@ class Form:
         """Numbers in a row of these columns."""
         return sum(self.widths[key] for key in columns)
 
+    def others(self, columns: Iterable[str]) -> str:
+        """What these columns are called, but for x."""
+        return " and ".join(self.names[key] for key in columns if key != "x")
+
     def column(self, key: str, value: Any) -> Any:
         """Find out which kind of rows this is, and check what can be without reading them."""
         if key == "condition" and np.ndim(value) == 1:
@@ -213,11 +216,6 @@ class Table:
             self.form.require_finite(piece, self.numbers[part])
             yield piece
 
-    def check(self) -> None:
-        """Pass over all rows for the errors that `pieces` raises."""
-        for _ in self.pieces():
-            pass
-
     def orders(self, generator: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
         """Numbers of all rows in random order, pool by pool, [m] each; see `batching.pools`."""
         chunk = max(1, CHUNK_BYTES // (4 * self.width))
@@ -227,8 +225,7 @@ class Table:
         """Rows by number; padding stands for row 0."""
         if isinstance(index, np.ndarray):
             index = np.maximum(index, 0)
-        columns = {name: column[index] for name, column in self.columns.items()}
-        return Piece(columns, None if self.weight is None else self.weight[index])
+        return _part(self.columns, self.weight, index)
 
     def split(self, fraction: float, seed: int) -> tuple[Table, Table]:
         """Put a random share of the rows aside: the rest, and those; 8 bytes a row."""
@@ -290,7 +287,8 @@ class Stream:
         for values in itertools.zip_longest(*self.columns.values(), fillvalue=missing):
             given = dict(zip(self.columns, values, strict=True))
             if any(value is missing for value in values):
-                raise ValueError(f"{self._others()} must come in as many pieces as {names['x']}")
+                others = self.form.others(self.columns)
+                raise ValueError(f"{others} must come in as many pieces as {names['x']}")
             # copies, as the caller may fill one array again and again
             columns = {
                 key: np.array(checks.rows(names[key], value, self.form.shapes[key]))
@@ -304,14 +302,6 @@ class Stream:
                     )
             start += len(columns["x"])
             yield Piece(columns, None)
-
-    def _others(self) -> str:
-        return " and ".join(self.form.names[key] for key in self.columns if key != "x")
-
-    def check(self) -> None:
-        """Pass over all rows for the errors that `pieces` raises, and to count them."""
-        for _ in self.pieces():
-            pass
 
     def split(self, fraction: float, seed: int) -> tuple[Table, Table]:
         """Not possible without numbers."""
@@ -365,10 +355,9 @@ def open_rows(given: Mapping[str, Any], form: Form, weight: Any = None) -> Rows:
     x, name = columns["x"], form.names["x"]
     if not hasattr(x, "__getitem__"):
         if weight is not None or any(hasattr(c, "__getitem__") for c in columns.values()):
-            others = " and ".join(form.names[key] for key in columns if key != "x")
+            others = form.others(columns) or "target"
             raise ValueError(
-                f"{name} is iterated, so {others or 'target'} must be too, and sample_weight is "
-                "not possible"
+                f"{name} is iterated, so {others} must be too, and sample_weight is not possible"
             )
         return Stream(columns, form)
     for key, column in columns.items():
@@ -407,11 +396,17 @@ def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
         if len(rows.columns) == 1:
             validation = (validation,)
         elif not isinstance(validation, (tuple, list)) or len(validation) != len(rows.columns):
-            names = ", ".join(rows.form.names[key] for key in rows.columns if key != "x")
-            raise ValueError(f"validation must be a share, or a tuple: rows, and their {names}")
+            others = rows.form.others(rows.columns)
+            raise ValueError(f"validation must be a share, or a tuple: rows, and their {others}")
         held = open_rows(dict(zip(rows.columns, validation, strict=True)), form)
-    held.check()
+    check(held)
     return rows, held
+
+
+def check(rows: Rows) -> None:
+    """Pass over all rows for the errors that `pieces` raises, and to count a stream's."""
+    for _ in rows.pieces():
+        pass
 
 
 def _column(name: str, value: Any, shape: Shape) -> Any:
@@ -468,6 +463,12 @@ def _numbers(index: Any, n_rows: int) -> np.ndarray:
 
 def _pool_rows(width: int) -> int:
     return max(1, min(POOL_ROWS, POOL_BYTES // (4 * width)))
+
+
+def _part(columns: Mapping[str, Column], weight: np.ndarray | None, index: Any) -> Piece:
+    """Some rows of some columns, by slice or by numbers."""
+    taken = {name: column[index] for name, column in columns.items()}
+    return Piece(taken, None if weight is None else weight[index])
 
 
 def joined(pieces: Sequence[Piece]) -> Piece:

@@ -75,6 +75,10 @@ class Difference(Loss):
         """See `Loss`."""
         return LINKS[self.output](output)  # [n, d]
 
+    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        """See `Loss`: mean squares, unless a subclass says otherwise."""
+        return tf.reduce_mean(tf.square(self.link(output) - target), axis=1)  # [n]
+
     def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
         """See `Loss`: in the units of the scaling."""
         return value * scaling.unit()
@@ -83,10 +87,6 @@ class Difference(Loss):
 @dataclass(frozen=True)
 class RMSE(Difference):
     """Root of the mean squared error over all entries, as in the chapter's listing 11.2."""
-
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
-        return tf.reduce_mean(tf.square(self.link(output) - target), axis=1)  # [n]
 
     def reduce(self, mean: tf.Tensor) -> tf.Tensor:
         """Root of the mean row error [], with gradient 0 where the reconstruction is perfect.
@@ -101,10 +101,6 @@ class RMSE(Difference):
 @dataclass(frozen=True)
 class MSE(Difference):
     """Mean squared error over all entries; reported in squared units."""
-
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
-        return tf.reduce_mean(tf.square(self.link(output) - target), axis=1)  # [n]
 
     def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
         """See `Loss`."""

@@ -134,21 +134,21 @@ class Dense:
         """See `Network`."""
         hidden = _beside(z, condition)  # [n, hidden_dim + c]
         sizes = dict(enumerate(self.layers, start=1))
-        inner = [""]  # where the tied weights of a layer are
+        mirrored = "encode"  # scope of the encoder's layer, where weights are tied
         with tf1.variable_scope("decode", reuse=tf1.AUTO_REUSE):
             for number in reversed(sizes):
                 with tf1.variable_scope(f"hidden_{number}"):
-                    hidden = self._layer(hidden, sizes[number], seed, inner[-1])  # [n, size]
+                    hidden = self._layer(hidden, sizes[number], seed, mirrored)  # [n, size]
                     hidden = ACTIVATIONS[self.activation](hidden)  # [n, size]
-                inner.append(f"hidden_{number}/")
-            hidden = self._layer(hidden, width, seed, inner[-1])  # [n, width]
+                mirrored = f"encode/hidden_{number}"
+            hidden = self._layer(hidden, width, seed, mirrored)  # [n, width]
             return ACTIVATIONS[self.output](hidden)  # [n, width]
 
     def _layer(self, x: tf.Tensor, width: int, seed: int, mirrored: str) -> tf.Tensor:
         """A decoder's layer; where weights are tied, those of the encoder's layer it mirrors."""
         if not self.tied:
             return dense(x, width, self.initial, seed)  # [n, width]
-        with tf1.variable_scope(tf1.VariableScope(reuse=True, name=f"encode/{mirrored}"[:-1])):
+        with tf1.variable_scope(tf1.VariableScope(reuse=True, name=mirrored)):
             shape = [width, _sizes(x)[-1]]
             weights = variable("weights", shape, self.initial, seed=seed)
         biases = variable("biases", [width], "zeros")

@@ -9,7 +9,6 @@ from typing import Any
 import numpy as np
 
 from autoencoder import Autoencoder
-from autoencoding import checks
 from autoencoding.engine.sources import RowsLike
 from autoencoding.graph.networks import Convolutional
 
@@ -44,12 +43,12 @@ class ConvolutionalAutoencoder(Autoencoder):
 
     def __init__(
         self,
-        input_shape: Sequence[int],
+        input_shape: tuple[int, int, int],
         hidden_dim: int,
         epoch: int = 250,
         learning_rate: float = 0.001,
         *,
-        target_shape: Sequence[int] | None = None,
+        target_shape: tuple[int, int, int] | None = None,
         filters: Sequence[int] = (32, 64),
         kernel: int = 3,
         strides: int = 2,
@@ -57,12 +56,7 @@ class ConvolutionalAutoencoder(Autoencoder):
         **options: Any,
     ) -> None:
         network = Convolutional(
-            checks.shape("input_shape", input_shape),
-            None if target_shape is None else checks.shape("target_shape", target_shape),
-            tuple(filters),
-            kernel,
-            strides,
-            activation,
+            input_shape, target_shape, tuple(filters), kernel, strides, activation
         )
         super().__init__(
             math.prod(network.input_shape),
@@ -93,7 +87,7 @@ class ColorizingAutoencoder(ConvolutionalAutoencoder):
 
     def __init__(
         self,
-        size: Sequence[int],
+        size: tuple[int, int],
         hidden_dim: int = 256,
         epoch: int = 250,
         learning_rate: float = 0.001,
