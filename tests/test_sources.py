@@ -5,6 +5,7 @@ import tracemalloc
 
 import h5py
 import numpy as np
+import pandas
 import pytest
 import scipy.sparse
 from hypothesis import given, settings
@@ -13,7 +14,7 @@ from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.engine import sources
-from autoencoding.engine.sources import Stream, Table, joined
+from autoencoding.engine.sources import Form, Stream, Table, joined
 from batching import PADDING, batches
 
 N = 23
@@ -70,6 +71,14 @@ TABLES = {
     "memory maps": lambda rows, folder: [
         np.load(path, mmap_mode="r") for path in paths(cut(rows), folder)
     ],
+}
+LABELS = {
+    "array": lambda labels, _: np.array(labels),
+    "list": lambda labels, _: labels,
+    "numbers of NumPy": lambda labels, _: [np.int8(label) for label in labels],
+    "range": lambda labels, _: range(len(labels)),
+    "series": lambda labels, _: pandas.Series(labels),
+    "h5py": stored,
 }
 # How rows that are looked at only when they are passed over may come
 LATER = kinds_of_rows(cut)
@@ -690,3 +699,25 @@ def test_weights_are_relative_to_their_mean(kind):
 def test_bad_weights_are_refused(weight, message):
     with pytest.raises(ValueError, match=f"^sample_weight must .*{message}"):
         opened(ROWS, None, weight)
+
+
+# Conditions
+
+
+def opened_condition(value):
+    form = Form({"x": (3,), "condition": (N,)})
+    given = {"x": ROWS, "target": None, "condition": value}
+    return sources.open_rows(given, form).take(slice(None)).columns["condition"]
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_become_rows_of_zeros_and_a_one(kind, tmp_path):
+    rows = opened_condition(LABELS[kind](list(range(N)), tmp_path))
+    assert np.array_equal(rows, np.eye(N))
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_conditions_may_be_rows_of_any_kind(kind, tmp_path):
+    given = np.random.default_rng(3).normal(size=(N, N))
+    rows = opened_condition(TABLES[kind](given, tmp_path))
+    assert np.array_equal(rows, given.astype(rows.dtype))

@@ -154,7 +154,7 @@ class Form:
 
     def column(self, key: str, value: Any) -> Any:
         """Find out which kind of rows this is, and check what can be without reading them."""
-        if key == "condition" and np.ndim(value) == 1:
+        if key == "condition" and _are_labels(value):
             value = checks.one_hot(self.names[key], value, self.widths[key])
         return _column(self.names[key], value, self.shapes[key])
 
@@ -407,6 +407,13 @@ def check(rows: Rows) -> None:
     """Pass over all rows for the errors that `pieces` raises, and to count a stream's."""
     for _ in rows.pieces():
         pass
+
+
+def _are_labels(value: Any) -> bool:
+    """Whether this is a number for each row, told without reading what may be on a disk."""
+    if isinstance(value, Sequence):
+        return len(value) > 0 and checks.is_number(value[0])
+    return getattr(value, "ndim", None) == 1
 
 
 def _column(name: str, value: Any, shape: Shape) -> Any:
