@@ -244,7 +244,8 @@ class Autoencoder(Model):
         self._update = Update(optimizer, self.rate, self.weight_decay, self.clip_norm)
         gradients = tf.gradients(objective, self._weights)
         self.train_op = self._update(gradients, self._weights, name="train_op")
-        self._loop = loop.build(self._step, self.rate, self.form.widths)
+        compiles = self.network.compiles and self.objective.compiles
+        self._loop = loop.build(self._step, self.rate, self.form.widths, compiles)
 
     def _step(self, batch: dict[str, tf.Tensor], weight: tf.Tensor) -> tf.Tensor:
         """One step of the loop: update the weights, return the batch's mean error."""
@@ -306,7 +307,6 @@ class Autoencoder(Model):
             "unit": self._target_scaling.unit(),  # []
             "loop": self._loop,
             "rate": self.rate,
-            "compiles": self.network.compiles and self.objective.compiles,
             "multiplications": self.network.multiplications(
                 self.input_dim, self.hidden_dim, self.target_dim
             ),

@@ -27,7 +27,7 @@ class Net(NamedTuple):
     calls: list  # of the step, while the loop was built
 
 
-def net(input_dim=3, target_dim=4):
+def net(input_dim=3, target_dim=4, compiles=True):
     network, error = Dense(), RMSE()
     calls = []
 
@@ -49,7 +49,7 @@ def net(input_dim=3, target_dim=4):
         zeros = tf.zeros([1, input_dim]), tf.zeros([1, target_dim]), tf.ones([1])
         optimizer.minimize(objective(*zeros)[1])  # makes the slots, which the loop may not
         trained = tf1.trainable_variables()
-        built = loop.build(step, rate, {"x": input_dim, "target": target_dim})
+        built = loop.build(step, rate, {"x": input_dim, "target": target_dim}, compiles)
         init = tf1.global_variables_initializer()
         graph.finalize()
     return Net(tf1.Session(graph=graph), built, init, calls)
@@ -203,6 +203,24 @@ def test_rows_are_their_own_target_where_none_is_fed():
             expected = steps_by_hand(values, zip(x, x, rate, strict=True))
             assert errors == pytest.approx(expected, rel=1e-4)
             assert_same_weights(session, values)
+
+
+def test_a_loop_that_is_never_compiled_runs_among_the_graphs_own_operations():
+    session, built, init, _ = net(compiles=False)
+    assert built.compiled is None
+    assert built.compiled_even is None
+    columns = block()
+    ran = tf1.RunMetadata()
+    with session:
+        session.run(init)
+        values = weights_of(session)
+        errors = session.run(
+            built.plain, feed_of(built, *columns), tf1.RunOptions(trace_level=3), ran
+        )
+        assert errors == pytest.approx(steps_by_hand(values, zip(*columns, strict=True)), rel=1e-4)
+        assert_same_weights(session, values)
+    names = {node.node_name for device in ran.step_stats.dev_stats for node in device.node_stats}
+    assert any("while/body" in name for name in names)  # a functional loop hides these
 
 
 def test_a_target_of_another_width_must_be_fed(fresh):

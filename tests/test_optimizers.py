@@ -141,7 +141,7 @@ def fit(optimizer, weight_decay=0.0, clip_norm=None, slope=1.0):
         x, y = tf1.placeholder(tf.float32, [10, 3]), tf1.placeholder(tf.float32, [10, 2])
         gradients = tf.gradients(objective(x, y, tf.fill([10], 0.1)), [w, b])
         train_op = update(gradients, [w, b], name="train_op")
-        built = loop.build(step, rate, {"x": 3, "target": 2})
+        built = loop.build(step, rate, {"x": 3, "target": 2}, compiles=True)
         init = tf1.global_variables_initializer()
         graph.finalize()
         yield Fit(session, init, train_op, x, y, built)

@@ -195,7 +195,7 @@ def machine():
         w = tf1.get_variable("w", initializer=1.0, use_resource=True)
         slot, count = variables.scalar("slot", 0.0), variables.scalar("count", 0.0)
         failing, sign = variables.scalar("failing", -1.0), variables.scalar("sign", 0.0)
-        built = loop.build(step, rate, {"x": 1, "target": 1})
+        built = loop.build(step, rate, {"x": 1, "target": 1}, compiles=True)
         init = tf1.global_variables_initializer()
         graph.finalize()
     session = tf1.Session(graph=graph)

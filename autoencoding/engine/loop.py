@@ -27,9 +27,9 @@ class Loop(NamedTuple):
     weight: tf.Tensor  # [K, batch]; each row's share of its batch
     rate: tf.Tensor  # [K]; the learning rate of each step
     steps: tf.Tensor  # []; how many of the K batches to train on
-    # What each of those steps returned, and 0 beyond
-    compiled_even: tf.Tensor  # [K]; all rows of a batch have the same share, and none is fed
-    compiled: tf.Tensor  # [K]
+    # What each of those steps returned, and 0 beyond; None where compiling never pays
+    compiled_even: tf.Tensor | None  # [K]; rows of a batch have the same share, and none is fed
+    compiled: tf.Tensor | None  # [K]
     plain: tf.Tensor  # [K]
 
 
@@ -38,7 +38,7 @@ def worth_compiling(steps: int, flops: float) -> bool:
     return SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops > WORTH_COMPILING
 
 
-def build(step: Step, rate: tf.Variable, widths: dict[str, int]) -> Loop:
+def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool) -> Loop:
     """Add the loop to the current graph: compiled and not, and without weights.
 
     Its shapes are settled by the first block that is fed: another K or batch compiles again,
@@ -53,6 +53,8 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int]) -> Loop:
         The learning rate that the step's optimizer reads.
     widths : dict of int
         Numbers in a row of each column: 'x', 'target' and others.
+    compiles : bool
+        Whether XLA makes the step faster where there are enough of them.
     """
 
     def train(columns: Columns, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
@@ -65,7 +67,7 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int]) -> Loop:
         _, errors = tf.while_loop(lambda i, _: i < steps, body, (0, errors), parallel_iterations=1)
         return errors.stack()  # [K]
 
-    traced = tf.function(train, autograph=False)  # once, for all three
+    traced = tf.function(train, autograph=False)  # once, for all of these
 
     def weighted(
         columns: Columns, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
@@ -77,17 +79,20 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int]) -> Loop:
         share = tf.fill(shape, 1 / tf.cast(shape[1], tf.float32))  # [K, batch]
         return traced(columns, share, rates, steps)  # [K]
 
-    compiled = partial(tf.function, jit_compile=True, autograph=False)
     with tf.name_scope("loop"):
         columns = placeholders(widths, [None, None])
         weight = tf1.placeholder(tf.float32, [None, None], name="weight")
         rates = tf1.placeholder(tf.float32, [None], name="rate")
         steps = tf1.placeholder(tf.int32, [], name="steps")
         feed = columns, weight, rates, steps
+        if not compiles:
+            return Loop(*feed, None, None, traced(*feed))
+        compiled = partial(tf.function, jit_compile=True, autograph=False)
         errors = (
             compiled(even)(columns, rates, steps),  # [K]
             compiled(weighted)(*feed),  # [K]
-            # last: what is first traced uncompiled has its loop lowered, which XLA cannot take
+            # last: what is first traced uncompiled has its loop lowered, its operations among the
+            # graph's own; that is faster, but XLA cannot take it
             tf.function(weighted, autograph=False)(*feed),  # [K]
         )
     return Loop(*feed, *errors)

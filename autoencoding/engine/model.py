@@ -319,7 +319,7 @@ class Model:
         planned = Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled=False)
         flops = 6.0 * self._ports.multiplications * rows.n_rows
         pays = loop.worth_compiling(planned.steps_per_epoch, flops)
-        planned.compiled = self._ports.compiles and pays
+        planned.compiled = pays and self._ports.loop.compiled is not None
         return planned
 
     def _begin(self, progress: Progress, fitted: dict[str, np.ndarray]) -> None:

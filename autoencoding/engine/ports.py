@@ -38,8 +38,6 @@ class Ports:
     loop : Loop
     rate : variable
         The learning rate.
-    compiles : bool
-        Whether compiling makes the loop faster.
     multiplications : int
         Of a row on its way through the network.
     fit : callable
@@ -58,7 +56,6 @@ class Ports:
     unit: tf.Tensor
     loop: Loop
     rate: tf.Variable
-    compiles: bool
     multiplications: int
     fit: Callable[[Rows], dict[str, np.ndarray]]
 

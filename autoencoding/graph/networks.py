@@ -276,8 +276,8 @@ class Convolutional:
         shape = [self.kernel, self.kernel, _sizes(maps)[-1], count]
         weights = variable("weights", shape, "glorot", seed=seed)
         biases = variable("biases", [count], "zeros")
-        maps = tf.nn.conv2d(maps, weights, self.strides, "SAME") + biases  # [n, h, w, count]
-        return ACTIVATIONS[self.activation](maps)  # [n, h, w, count]
+        maps = tf.nn.conv2d(maps, weights, self.strides, "SAME")  # [n, h, w, count]
+        return ACTIVATIONS[self.activation](tf.nn.bias_add(maps, biases))  # [n, h, w, count]
 
     def _up(
         self, maps: tf.Tensor, count: int, size: tuple[int, int], strides: int, seed: int
@@ -286,7 +286,8 @@ class Convolutional:
         weights = variable("weights", shape, "glorot", seed=seed)
         biases = variable("biases", [count], "zeros")
         full = [tf.shape(maps)[0], *size, count]
-        return tf.nn.conv2d_transpose(maps, weights, full, strides, "SAME") + biases  # full
+        maps = tf.nn.conv2d_transpose(maps, weights, full, strides, "SAME")  # full
+        return tf.nn.bias_add(maps, biases)  # full; its gradient takes half the time of +'s
 
 
 NETWORKS: Parts = {"dense": Dense, "convolutional": Convolutional}
