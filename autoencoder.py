@@ -262,13 +262,18 @@ class Autoencoder(Model):
             number = self._taken_steps.assign_add(1, read_value=True)  # []
             done = tf.cast(number - 1, tf.float32) / tf.maximum(self._planned_steps, 1.0)  # []
             when = When(self._key("code", number), done)
-            if self.corruption is not None:
-                spread = self.scaling.spread
-                x = self.corruption(x * spread, self._key("corruption", number)) / spread
+            x = self._corrupt(x, self._key("corruption", number))  # [n, input_dim]
         hidden = self._encode(x, condition)  # [n, width]
         code = self.code.mean(hidden) if when is None else self.code.draw(hidden, when)
         output = self._decode(code, condition)  # [n, target_dim]
         return self._errors(batch, hidden, output, when)  # [n]
+
+    def _corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
+        """Scaled rows [n, input_dim], corrupted in the units of the scaling if they are to be."""
+        if self.corruption is None:
+            return x  # [n, input_dim]
+        spread = self.scaling.spread
+        return self.corruption(x * spread, seed) / spread  # [n, input_dim]
 
     def _key(self, name: str, number: tf.Tensor) -> tf.Tensor:
         """Key [2] of what is drawn under this name in a step."""

@@ -1,74 +1,129 @@
-"""Train the chapter's autoencoder on the gray horses of CIFAR-10, and draw what it makes of them.
+"""Train an autoencoder on images, the gray horses of CIFAR-10 by default, and draw what it makes.
 
-Without the data set, --download fetches it, and --sample runs on two photographs instead.
+--model chooses one of the family; each has options and defaults of its own, which --help shows
+after it. Without the data set, --download fetches it, and --sample runs on two photographs instead.
 """
 
 from __future__ import annotations
 
+import argparse
 import pickle
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
-
-import numpy as np
+from typing import Any
 
 import cifar
-from autoencoding.data.photographs import rows_to_images, sample_crops
+from autoencoding.data import images
+from autoencoding.data.images import Images, rows
 from autoencoding.tools import arguments
 
-SIDE = 32  # pixels
-SHOWN = 10  # test images in the figure
+# Defaults of each model, whose names become options where the shared ones have no such
+MODELS: dict[str, dict[str, Any]] = {
+    "plain": {},
+    "stacked": {"layers": [500, 250], "pretrain": 0, "batch_size": 100},
+    "denoising": {"corruption": "gaussian"},
+    "variational": {"layers": [512], "hidden": 20, "batch_size": 100},
+    "convolutional": {"filters": [32, 64], "batch_size": 32, "epochs": 20},
+    "colorizing": {"filters": [64, 128, 256], "hidden": 256, "batch_size": 32, "epochs": 20},
+}
+OPTIONS: dict[str, dict[str, Any]] = {
+    "layers": {
+        "type": arguments.count,
+        "nargs": "+",
+        "help": "widths of the layers before the code",
+    },
+    "filters": {
+        "type": arguments.count,
+        "nargs": "+",
+        "help": "of the convolutions, from the outside in",
+    },
+    "pretrain": {"type": arguments.count, "help": "epochs that each layer is trained alone first"},
+    "corruption": {
+        "choices": ["gaussian", "masking", "salt-and-pepper"],
+        "help": "what is done to the images that it trains on",
+    },
+}
 
 
 def parse(argv: Sequence[str] | None) -> Namespace:
     """Read these arguments, the command line's by default."""
-    parser = arguments.parser(__doc__, hidden=100, batch_size=10, checkpoint="./images.ckpt")
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument("--data", default=f"./{cifar.FOLDER}", help="folder or archive of CIFAR-10")
-    source.add_argument("--download", action="store_true", help="fetch CIFAR-10 (163 MiB) first")
-    source.add_argument(
-        "--sample", action="store_true", help="crops of two photographs instead of CIFAR-10"
+    chooser = argparse.ArgumentParser(add_help=False)
+    chooser.add_argument("--model", choices=MODELS, default="plain", help="of the family")
+    defaults = MODELS[chooser.parse_known_args(argv)[0].model]
+    parser = arguments.parser(
+        __doc__, parents=[chooser], hidden=100, batch_size=10, checkpoint="./images.ckpt"
     )
-    parser.add_argument("--label", default="horse", help="class of CIFAR-10, by name or number")
+    for name in defaults.keys() & OPTIONS:
+        parser.add_argument(f"--{name}", **OPTIONS[name])
+    parser.set_defaults(**defaults)
+    _add_data(parser)
     parser.add_argument("--figure", default="./images.png", help="picture to save")
     return parser.parse_args(argv)
 
 
-def load(args: Namespace) -> tuple[np.ndarray, np.ndarray]:
-    """Load gray training and test images, [n, 1024] and [m, 1024] float32, 0 to 255."""
+def _add_data(parser: argparse.ArgumentParser) -> None:
+    source = parser.add_mutually_exclusive_group()
+    source.add_argument(
+        "--data",
+        default=f"./{cifar.FOLDER}",
+        help="CIFAR-10 (folder or archive), MNIST (.npz, or a folder of idx files), or a folder of "
+        "photographs",
+    )
+    source.add_argument("--download", action="store_true", help="fetch CIFAR-10 (163 MiB) first")
+    source.add_argument(
+        "--sample", action="store_true", help="crops of two photographs instead of a data set"
+    )
+    parser.add_argument(
+        "--label", help="class, by name or number, or all; of CIFAR-10 horse by default, else all"
+    )
+    parser.add_argument(
+        "--size",
+        type=arguments.count,
+        nargs=2,
+        metavar=("HEIGHT", "WIDTH"),
+        help="to bring photographs to",
+    )
+    parser.add_argument("--colour", action="store_true", help="keep colour, where it is made gray")
+
+
+def load(args: Namespace) -> Images:
+    """Load the images that the arguments tell."""
+    channels = 3 if args.colour or args.model == "colorizing" else 1
     if args.sample:
-        return sample_crops(SIDE)
-    train, test = cifar.load(cifar.download(".") if args.download else args.data).of(args.label)
-    return cifar.grayscale(train), cifar.grayscale(test)
+        return images.sample(channels)
+    path = cifar.download(".") if args.download else args.data
+    return images.load(path, channels, args.label, args.size)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the script with these arguments, the command line's by default."""
     args = parse(argv)
     try:
-        train, test = load(args)
+        found = load(args)
     except FileNotFoundError as error:
         sys.exit(f"{error} (here: --data PATH, --download, or --sample, which needs neither)")
     except (OSError, ValueError, pickle.UnpicklingError) as error:
         sys.exit(str(error))
-    print("shape of the training data", train.shape)
+    print("shape of the training data", rows(found.train).shape)
 
     arguments.quiet_tensorflow()
-    from autoencoder import Autoencoder
     from autoencoding.tools import plots
-    from autoencoding.tools.evaluation import evaluate
+    from autoencoding.tools.exhibits import EXHIBITS, panels
 
-    with Autoencoder(train.shape[1], **arguments.of_model(args)) as ae:
-        history = arguments.train(ae, train, args, verbose=False, image_shape=(SIDE, SIDE))
-        on_train, on_test = evaluate(ae, train), evaluate(ae, test)
-        print(f"\ntraining images, {len(train)}\n{on_train}\n\ntest images, {len(test)}\n{on_test}")
-        shown = test[np.linspace(0, len(test) - 1, SHOWN).astype(int)]  # [SHOWN, 1024]
-        figure = plots.reconstructions(
-            rows_to_images(shown, SIDE, SIDE),
-            rows_to_images(ae.reconstruct(shown), SIDE, SIDE),
-            history,
-            {"PCA, training": on_train.pca_rmse},
-        )
+    exhibit = EXHIBITS[args.model]
+    train, test = exhibit.views(found.train), exhibit.views(found.test)
+    with exhibit.make(found.shape, args) as ae:
+        exhibit.prepare(ae, rows(train.given), args)
+        target = None if train.wanted is train.given else rows(train.wanted)
+        options = {"target": target, "verbose": False, "image_shape": train.wanted.shape[1:]}
+        history = arguments.train(ae, rows(train.given), args, **options)
+        on_train, on_test = exhibit.measure(ae, train), exhibit.measure(ae, test)
+        print(f"\ntraining images, {len(found.train)}\n{on_train.table}")
+        print(f"\ntest images, {len(found.test)}\n{on_test.table}")
+        loss = "nats an image" if ae.objective.nats else "RMSE"
+        curve = plots.loss_curve(history, loss, on_train.ruler)
+        figure = plots.page(*panels(ae, exhibit, found), curve)
     figure.savefig(args.figure, dpi=150)
     print(f"\nsaved {args.figure}")
 

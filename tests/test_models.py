@@ -15,7 +15,7 @@ from autoencoding.graph.codes import Gaussian
 from autoencoding.graph.corruptions import GaussianNoise, Masking
 from autoencoding.graph.losses import SSIM
 from autoencoding.graph.networks import Convolutional, Dense
-from autoencoding.graph.scaling import Range
+from autoencoding.graph.scaling import STANDARD, Range
 from autoencoding.models.convolutional import ColorizingAutoencoder, ConvolutionalAutoencoder
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
@@ -240,7 +240,7 @@ def test_pretraining_makes_the_stack_of_its_layers(tied):
         assert second["loss"][-1] < 0.8 * second["loss"][0]
         ae.train(SOME, verbose=False)  # no epoch: the pretrained weights as they are
         network = Dense(code="elu", tied=tied)
-        layer = Autoencoder(64, 12, 12, 0.01, network=network, **ADAM)
+        layer = Autoencoder(64, 12, 12, 0.01, network=network, scaling=STANDARD, **ADAM)
         layer.train(SOME, 40, verbose=False)
         for name in ("encode", "decode")[: 2 - tied]:
             scope = f"{name}/hidden_1" if name == "encode" else name
@@ -478,6 +478,47 @@ def test_a_condition_that_is_not_asked_for_is_refused():
     message = "condition is given, but this model takes none"
     with Autoencoder(64, 2, checkpoint=None) as ae, pytest.raises(ValueError, match=message):
         ae.train(SOME, condition=TOLD)
+
+
+# What denoising models do to rows
+
+
+def test_rows_are_corrupted_as_in_training_one_draw_a_seed():
+    corruption = GaussianNoise(std=0.5)  # standard deviations of the data
+    with DenoisingAutoencoder(64, 4, 1, corruption=corruption, seed=0, checkpoint=None) as ae:
+        ae.train(DIGITS, 100, verbose=False)
+        noisy = ae.corrupt(DIGITS)
+        noise = (noisy - DIGITS) / np.sqrt(DIGITS.var(axis=0).mean())
+        assert np.array_equal(ae.corrupt(DIGITS), noisy)
+        assert not np.array_equal(ae.corrupt(DIGITS, seed=1), noisy)
+        assert np.array_equal(ae.corrupt([DIGITS[:9], DIGITS[9:]]), noisy)
+    assert scipy.stats.kstest(noise[::7].ravel(), scipy.stats.norm(scale=0.5).cdf).pvalue > 0.01
+    assert not np.array_equal(noise[:9], noise[9:18])
+
+
+def test_images_are_corrupted_as_images_and_without_the_condition():
+    options = {"network": Convolutional((8, 8, 1), filters=(4,)), "condition_dim": 10}
+    with DenoisingAutoencoder(64, 4, 1, corruption=Masking(0.5), **options, **ADAM) as ae:
+        ae.train(SOME, 100, condition=TOLD, verbose=False)
+        rows = ae.corrupt(SOME + 1.0)
+        assert np.array_equal(ae.corrupt(SOME.reshape(-1, 8, 8) + 1.0), rows.reshape(-1, 8, 8, 1))
+    mean = np.broadcast_to(SOME.mean(axis=0), SOME.shape)
+    lost = np.isclose(rows, mean, atol=1e-4)
+    assert rows[~lost] == pytest.approx((SOME + 1.0)[~lost], rel=1e-5)
+    assert 0.45 < lost.mean() < 0.55
+
+
+def test_what_cannot_be_corrupted_is_refused():
+    with DenoisingAutoencoder(64, 4, 1, checkpoint="own", corruption=lambda x, seed: x / 2) as ae:
+        with pytest.raises(RuntimeError, match="not trained"):
+            ae.corrupt(SOME)
+        ae.train(SOME, 100, verbose=False)
+        with pytest.raises(ValueError, match="seed must be"):
+            ae.corrupt(SOME, seed=-1)
+        with pytest.raises(ValueError, match="64"):
+            ae.corrupt(SOME[:, 1:])
+    with DenoisingAutoencoder.load("own") as ae, pytest.raises(RuntimeError, match="corruption="):
+        ae.corrupt(SOME)
 
 
 # Images

@@ -265,3 +265,50 @@ def test_importing_is_light():
     root = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
     ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
     assert ran.stdout == "set()\n", ran.stderr
+
+
+# Colour
+
+
+def test_a_photograph_can_keep_its_colour(tmp_path):
+    rows, height, width = load_images(save(tmp_path / "a.png"), channels=3)
+    assert (height, width) == (6, 9)
+    assert np.array_equal(rows[0].reshape(6, 9, 3), COLOUR)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "F"])
+def test_gray_in_colour_is_gray_thrice(tmp_path, mode):
+    path, black_white = tmp_path / "a.tif", np.array([[0, 255], [255, 0]], np.uint8)
+    if mode == "I;16":
+        save(path, black_white * np.uint16(257))
+    else:
+        save(path, black_white, mode)
+    rows, *_ = load_images(path, channels=3)
+    assert np.array_equal(rows[0].reshape(2, 2, 3), np.repeat(black_white[..., None], 3, axis=2))
+
+
+def test_each_colour_is_resized_alone(tmp_path):
+    path = save(tmp_path / "a.png")
+    rows, *_ = load_images(path, (3, 4), channels=3)
+    for channel in range(3):
+        save(tmp_path / "one.png", np.ascontiguousarray(COLOUR[..., channel]))
+        alone, *_ = load_images(tmp_path / "one.png", (3, 4))
+        assert rows[0].reshape(3, 4, 3)[..., channel].ravel() == pytest.approx(alone[0], abs=1e-3)
+
+
+def test_crops_keep_their_colour_where_they_are_told_to():
+    found = crops(COLOUR, 3, channels=3).reshape(2, 3, 3, 3, 3)  # [down, across, side, side, c]
+    for down in range(2):
+        for across in range(3):
+            part = COLOUR[3 * down : 3 * down + 3, 3 * across : 3 * across + 3]
+            assert np.array_equal(found[down, across], part)
+    gray = crops(COLOUR[..., 0], 3, channels=3).reshape(6, 3, 3, 3)
+    assert np.array_equal(gray[..., 2], crops(COLOUR[..., 0], 3).reshape(6, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "function", [load_images, lambda path, channels: sample_crops(32, channels)]
+)
+def test_two_channels_are_no_image(tmp_path, function):
+    with pytest.raises(ValueError, match=r"channels must be 1 \(gray\) or 3 \(RGB\), got 2"):
+        function(save(tmp_path / "a.png"), channels=2)

@@ -18,15 +18,15 @@ def mixed_units():
     return generator.normal([5, -300, 0.02], [2, 70, 0.001], (200, 3))
 
 
-def fit(kind, data):
+def fit(kind, data, **options):
     data = np.asarray(data, np.float64)
-    scaling = Scaling(SCALINGS[kind](), data.shape[1], "scaling")
+    scaling = Scaling(SCALINGS[kind](**options), data.shape[1], "scaling")
     return scaling, scaling.fit(data.mean(axis=0), data.var(axis=0))
 
 
-def run(kind, data):
+def run(kind, data, **options):
     """Scaled rows, those unscaled again, and the unit, from a real graph."""
-    scaling, constants = fit(kind, data)
+    scaling, constants = fit(kind, data, **options)
     with tf.Graph().as_default(), tf1.Session() as session:
         x = tf1.placeholder(tf.float32, [None, scaling.dim])  # [n, dim]
         scaled = scaling.scale(x)  # [n, dim]
@@ -53,6 +53,17 @@ def test_feature_is_the_standard_scaler_at_an_eighth():
     scaled, _, unit = run("feature", data)
     assert scaled == pytest.approx(StandardScaler().fit_transform(data) / 8, abs=1e-5)
     assert unit == 8  # errors are in standard deviations
+
+
+@pytest.mark.parametrize("kind", ["global", "feature"])
+def test_the_spread_is_how_many_deviations_make_1(kind):
+    data = mixed_units()
+    (scaled, back, unit), by_default = run(kind, data, spread=2), run(kind, data)
+    assert scaled == pytest.approx(4 * by_default[0], rel=1e-6)
+    assert back == pytest.approx(data, rel=1e-5)
+    assert unit == pytest.approx(by_default[2] / 4)
+    with pytest.raises(ValueError, match="spread must be"):
+        run(kind, data, spread=0)
 
 
 def test_none_passes_rows_as_they_are():

@@ -1,4 +1,4 @@
-"""Photographs: image files in, gray rows out.
+"""Photographs: image files in, rows out, gray or in colour.
 
 `scipy.misc.imread` and `imresize`, which the chapter used, are gone; Pillow does their work.
 """
@@ -25,8 +25,9 @@ def load_images(
     path: str | os.PathLike[str],
     size: tuple[int, int] | None = None,
     factor: float | None = None,
+    channels: int = 1,
 ) -> tuple[NDArray[np.float32], int, int]:
-    """Load photographs as gray rows.
+    """Load photographs as rows.
 
     Parameters
     ----------
@@ -37,11 +38,13 @@ def load_images(
         Height and width, in pixels, to resize every image to.
     factor : float, optional
         What to multiply height and width by instead.
+    channels : {1, 3}
+        Gray (ITU-R BT.601 luma), or red, green and blue.
 
     Returns
     -------
-    rows : ndarray of float32, [n, height * width]
-        Gray, 0 (black) to 255 (white), row by row.
+    rows : ndarray of float32, [n, height * width * channels]
+        0 (black) to 255 (white), row by row, the channels of a pixel side by side.
     height, width : int
         In pixels.
 
@@ -51,13 +54,15 @@ def load_images(
         If there is nothing at `path`.
     ValueError
         If a file is no sound image, or too large; if a folder has no image, or images of more
-        than one size; if `size` or `factor` is not positive, or both are given.
+        than one size; if `size` or `factor` is not positive, or both are given; or `channels`
+        is neither 1 nor 3.
     """
     _check_scale(size, factor)
+    _check_channels(channels)
     files = _files(Path(path))
-    images = (_resize(_read(file), size, factor) for file in files)
-    first = next(images)  # [height, width]
-    rows = np.empty((len(files), first.size), np.float32)  # [n, height * width]
+    images = (_resize(_read(file, channels), size, factor) for file in files)
+    first = next(images)  # [height, width, channels]
+    rows = np.empty((len(files), first.size), np.float32)  # [n, height * width * channels]
     for row, file, image in zip(rows, files, chain([first], images), strict=True):
         if image.shape != first.shape:
             raise ValueError(
@@ -65,7 +70,7 @@ def load_images(
                 "give size=(height, width) to bring all images to one size"
             )
         row[:] = image.ravel()
-    return rows, *first.shape
+    return rows, *first.shape[:2]
 
 
 def rows_to_images(rows: NDArray[Any], height: int, width: int) -> NDArray[Any]:
@@ -95,29 +100,34 @@ def rows_to_images(rows: NDArray[Any], height: int, width: int) -> NDArray[Any]:
     return rows.reshape(len(rows), height, width)  # [n, height, width]
 
 
-def crops(photo: NDArray[Any], side: int, stride: int | None = None) -> NDArray[np.float32]:
-    """Cut a photograph into gray square crops, from left to right and top to bottom.
+def crops(
+    photo: NDArray[Any], side: int, stride: int | None = None, channels: int = 1
+) -> NDArray[np.float32]:
+    """Cut a photograph into square crops, from left to right and top to bottom.
 
     Parameters
     ----------
     photo : ndarray, [height, width] or [height, width, 3]
-        Colour is made gray by its ITU-R BT.601 luma.
     side : int
         Of a crop, in pixels.
     stride : int, optional
         Pixels from one crop to the next; `side` by default, so that none overlap. What is left
         over at the right and at the bottom is dropped.
+    channels : {1, 3}
+        Gray, for which colour becomes its ITU-R BT.601 luma, or red, green and blue.
 
     Returns
     -------
-    ndarray of float32, [n, side * side]
+    ndarray of float32, [n, side * side * channels]
         In the units of `photo`.
 
     Raises
     ------
     ValueError
-        If `photo` has another shape, `side` does not fit in, or `stride` is not positive.
+        If `photo` has another shape, `side` does not fit in, `stride` is not positive, or
+        `channels` is neither 1 nor 3.
     """
+    _check_channels(channels)
     stride = side if stride is None else stride
     if photo.ndim != 2 and (photo.ndim != 3 or photo.shape[2] != 3):
         raise ValueError(f"photo must be [height, width] or [height, width, 3], got {photo.shape}")
@@ -125,24 +135,29 @@ def crops(photo: NDArray[Any], side: int, stride: int | None = None) -> NDArray[
         raise ValueError(f"side must be from 1 to {min(photo.shape[:2])} here, got {side}")
     if stride < 1:
         raise ValueError(f"stride must be at least 1, got {stride}")
-    gray = photo @ np.array(LUMA, np.float32) if photo.ndim == 3 else photo  # [height, width]
-    windows = np.lib.stride_tricks.sliding_window_view(gray, (side, side))
-    windows = windows[::stride, ::stride]  # [down, across, side, side]
-    return windows.astype(np.float32, order="C").reshape(-1, side * side)  # [n, side * side]
+    pixels = photo.reshape(*photo.shape[:2], -1)  # [height, width, 1 or 3]
+    if channels == 1 and pixels.shape[2] == 3:
+        pixels = (pixels @ np.array(LUMA, np.float32))[..., None]  # [height, width, 1]
+    pixels = np.broadcast_to(pixels, (*photo.shape[:2], channels))  # [height, width, channels]
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), (0, 1))
+    windows = np.moveaxis(windows[::stride, ::stride], 2, -1)  # [down, across, side, side, c]
+    return windows.astype(np.float32, order="C").reshape(-1, side * side * channels)  # [n, d]
 
 
-def sample_crops(side: int = 32) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cut scikit-learn's two sample photographs, of 427 x 640 pixels each, into gray crops.
+def sample_crops(
+    side: int = 32, channels: int = 1
+) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
+    """Cut scikit-learn's two sample photographs, of 427 x 640 pixels each, into crops.
 
     Parameters
     ----------
-    side : int
-        Of a crop, in pixels.
+    side, channels : int
+        Of a crop, as in `crops`.
 
     Returns
     -------
-    train, test : ndarray of float32, [n, side * side], [m, side * side]
-        Gray, 0 to 255. Training crops come from the left four fifths of the photographs, and half
+    train, test : ndarray of float32, [n, side * side * channels], [m, side * side * channels]
+        0 to 255. Training crops come from the left four fifths of the photographs, and half
         of each overlaps the next; test crops come from the rest. 1550 and 104 by default.
 
     Raises
@@ -154,9 +169,9 @@ def sample_crops(side: int = 32) -> tuple[NDArray[np.float32], NDArray[np.float3
 
     photos = load_sample_images().images  # 2 of [427, 640, 3]
     split = photos[0].shape[1] * 4 // 5
-    train = [crops(photo[:, :split], side, max(1, side // 2)) for photo in photos]
-    test = [crops(photo[:, split:], side) for photo in photos]
-    return np.concatenate(train), np.concatenate(test)  # [n, side * side], [m, side * side]
+    train = [crops(photo[:, :split], side, max(1, side // 2), channels) for photo in photos]
+    test = [crops(photo[:, split:], side, channels=channels) for photo in photos]
+    return np.concatenate(train), np.concatenate(test)  # [n, d], [m, d]
 
 
 def _check_scale(size: tuple[int, int] | None, factor: float | None) -> None:
@@ -166,6 +181,11 @@ def _check_scale(size: tuple[int, int] | None, factor: float | None) -> None:
         raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
     if factor is not None and not 0 < factor < np.inf:
         raise ValueError(f"factor must be a positive number, got {factor}")
+
+
+def _check_channels(channels: int) -> None:
+    if channels not in (1, 3):
+        raise ValueError(f"channels must be 1 (gray) or 3 (RGB), got {channels!r}")
 
 
 def _files(path: Path) -> list[Path]:
@@ -181,42 +201,48 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path) -> NDArray[np.float32]:
-    """Read one image as gray, upright, 0 to 255."""
+def _read(file: Path, channels: int) -> NDArray[np.float32]:
+    """Read one image [height, width, channels], upright, 0 to 255."""
     with open(file, "rb") as opened, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(opened, formats=FORMATS) as image:
-                gray = _gray(ImageOps.exif_transpose(image))  # [height, width]
+                pixels = _decoded(ImageOps.exif_transpose(image), channels)
         except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
             raise ValueError(
                 f"{file}: not a sound image, replace or remove it ({error})"
             ) from error
-    if not (gray.min() >= 0 and gray.max() <= 255):
+    if not (pixels.min() >= 0 and pixels.max() <= 255):
         raise ValueError(f"{file}: pixels must be from 0 to 255 (or 65535), save it with 8 bits")
-    return gray
+    return pixels  # [height, width, channels]
 
 
-def _gray(image: Image.Image) -> NDArray[np.float32]:
-    if image.mode.startswith("I"):  # 16 bits, which Pillow's own conversion would clip to white
-        return np.asarray(image, np.float32) / np.float32(257)  # [height, width]
-    if image.mode != "F":
-        # By way of RGBA: from a palette with transparency Pillow takes no other without warning.
-        image = image.convert("RGBA").convert("RGB").convert("F")
-    return np.asarray(image, np.float32)  # [height, width]
+def _decoded(image: Image.Image, channels: int) -> NDArray[np.float32]:
+    if image.mode == "F" or image.mode.startswith("I"):
+        pixels = np.asarray(image, np.float32)[..., None]  # [height, width, 1]
+        if image.mode != "F":  # 16 bits, which Pillow's own conversion would clip to white
+            pixels = pixels / np.float32(257)
+        return np.repeat(pixels, channels, axis=2)  # [height, width, channels]
+    # By way of RGBA: from a palette with transparency Pillow takes no other without warning.
+    image = image.convert("RGBA").convert("RGB")
+    pixels = np.asarray(image.convert("F") if channels == 1 else image, np.float32)
+    return pixels.reshape(*pixels.shape[:2], channels)  # [height, width, channels]
 
 
 def _resize(
-    gray: NDArray[np.float32], size: tuple[int, int] | None, factor: float | None
+    pixels: NDArray[np.float32], size: tuple[int, int] | None, factor: float | None
 ) -> NDArray[np.float32]:
     if factor is not None:
-        size = (max(1, round(gray.shape[0] * factor)), max(1, round(gray.shape[1] * factor)))
+        size = max(1, round(pixels.shape[0] * factor)), max(1, round(pixels.shape[1] * factor))
     if size is None:
-        return gray
+        return pixels
     height, width = size
     # Bilinear, as `imresize` was by default: it never leaves 0 to 255, sharper filters do.
-    resized = Image.fromarray(gray).resize((width, height), Image.Resampling.BILINEAR)
-    return np.asarray(resized, np.float32)  # [height, width]
+    planes = [
+        Image.fromarray(plane).resize((width, height), Image.Resampling.BILINEAR)
+        for plane in np.ascontiguousarray(np.moveaxis(pixels, 2, 0))
+    ]
+    return np.stack([np.asarray(plane, np.float32) for plane in planes], axis=2)
 
 
 def _pixels(image: NDArray[Any]) -> str:

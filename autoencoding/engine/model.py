@@ -254,8 +254,7 @@ class Model:
         Images [n, height, width, channels] give images, where the model takes them.
         """
         found = self._ports.run_all(self._ports.decoded, self._rows(data, condition))
-        images = getattr(data, "ndim", 2) > 2
-        return found.reshape(-1, *self.form.shapes["target"]) if images else found
+        return self._as_given(found, data, "target")
 
     def squared_errors(
         self,
@@ -309,6 +308,11 @@ class Model:
 
     def __exit__(self, *exception: object) -> None:
         self.close()
+
+    def _as_given(self, rows: np.ndarray, data: RowsLike, column: str) -> np.ndarray:
+        """Rows [n, d] of a column as images, where images were given."""
+        images = getattr(data, "ndim", 2) > 2
+        return rows.reshape(-1, *self.form.shapes[column]) if images else rows
 
     def _rows(self, data: RowsLike, condition: RowsLike | None) -> Rows:
         self._require_trained()

@@ -64,9 +64,23 @@ class Ports:
         feed = {self.columns[name]: column for name, column in piece.columns.items()}
         return self.session.run(fetch, {**feed, **(others or {})})
 
-    def run_all(self, fetch: tf.Tensor, rows: Rows) -> np.ndarray:
-        """Run a fetch of n rows on n rows, piece by piece, so that memory stays bounded."""
-        found = [self.run(fetch, piece) for piece in rows.pieces()]
+    def run_all(
+        self,
+        fetch: tf.Tensor,
+        rows: Rows,
+        key: tf.Tensor | None = None,
+        seed: Sequence[int] = (0, 0),
+    ) -> np.ndarray:
+        """Run a fetch of n rows on n rows, piece by piece, so that memory stays bounded.
+
+        Where it draws, its key [2] is fed this seed, with the number of each piece's first row
+        added, so that no two pieces draw the same.
+        """
+        found, start = [], 0
+        for piece in rows.pieces():
+            others = None if key is None else {key: [seed[0], seed[1] + start]}
+            found.append(self.run(fetch, piece, others))
+            start += len(piece.x)
         return found[0] if len(found) == 1 else np.concatenate(found)
 
     def scale(self, piece: Piece) -> Piece:

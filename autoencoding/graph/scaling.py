@@ -12,10 +12,10 @@ from autoencoding import checks
 from autoencoding.graph.variables import variable
 from autoencoding.parts import Parts
 
-# Scaled data has a standard deviation of 1/8. A tanh code then begins nearly linear, which is the
-# best that one hidden layer with an affine decoder can do, and a step of RMSProp, whose length is
-# the learning rate whatever the units, moves the code little. At 1 the horses end at 1.06 times
-# the PCA bound, at 1/8 at 1.002 (`benchmarks/recipe.py`).
+# By default scaled data has a standard deviation of 1/8. A tanh code then begins nearly linear,
+# which is the best that one hidden layer with an affine decoder can do, and a step of RMSProp,
+# whose length is the learning rate whatever the units, moves the code little. At 1 the horses end
+# at 1.06 times the PCA bound, at 1/8 at 1.002 (`benchmarks/recipe.py`).
 SPREAD = 8.0
 
 
@@ -24,10 +24,7 @@ class Kind:
 
     shares = False  # whether scaled data lies between 0 and 1
 
-    @property
-    def spread(self) -> float:
-        """How many of its own units, in which corruptions are given, make 1 in scaled rows."""
-        return 1.0
+    spread = 1.0  # how many units, in which corruptions are given, make 1 in scaled rows
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray
@@ -47,31 +44,47 @@ class Kind:
 
 @dataclass(frozen=True)
 class Global(Kind):
-    """Mean per feature and one scale for all; errors are in the data's own units."""
+    """Mean per feature and one scale for all; errors are in the data's own units.
 
-    @property
-    def spread(self) -> float:
-        """See `Kind`: standard deviations."""
-        return SPREAD
+    Parameters
+    ----------
+    spread : float
+        How many standard deviations make 1 in scaled rows.
+    """
+
+    spread: float = SPREAD
+
+    def __post_init__(self) -> None:
+        checks.positive("spread", self.spread)
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """See `Kind`."""
         pooled = float(np.sqrt(np.mean(np.square(deviation))))
-        unit = SPREAD * (pooled if pooled > 0 else 1.0)
+        unit = self.spread * (pooled if pooled > 0 else 1.0)
         return mean, np.full_like(mean, unit), unit
 
 
 @dataclass(frozen=True)
 class Feature(Global):
-    """Mean and scale per feature, for mixed units; errors are in standard deviations."""
+    """Mean and scale per feature, for mixed units; errors are in standard deviations.
+
+    Parameters
+    ----------
+    spread : float
+        As `Global` has it.
+    """
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """See `Kind`."""
-        return mean, SPREAD * np.where(deviation > 0, deviation, 1.0), SPREAD
+        return mean, self.spread * np.where(deviation > 0, deviation, 1.0), self.spread
+
+
+# For several layers, which are better than PCA where they bend (`benchmarks/recipe.py`)
+STANDARD = Global(spread=1.0)
 
 
 @dataclass(frozen=True)

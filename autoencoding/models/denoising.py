@@ -5,8 +5,12 @@ from __future__ import annotations
 from typing import Any
 
 import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
 
 from autoencoder import Autoencoder
+from autoencoding import checks
+from autoencoding.engine import sources
 from autoencoding.engine.sources import RowsLike
 from autoencoding.graph.corruptions import Corruption
 
@@ -43,3 +47,33 @@ class DenoisingAutoencoder(Autoencoder):
     def denoise(self, data: RowsLike) -> np.ndarray:
         """Clean rows [n, target_dim] float32 of noisy rows [n, input_dim], both in raw units."""
         return self.reconstruct(data)
+
+    def corrupt(self, data: RowsLike, *, seed: int = 0) -> np.ndarray:
+        """Do to rows what training does to them, to see it, or to test `denoise`.
+
+        Parameters
+        ----------
+        data : rows, shape [n, input_dim]
+            Or images, where the model takes them.
+        seed : int
+            Of the draw.
+
+        Returns
+        -------
+        array of float32, shape [n, input_dim]
+            In raw units; images where images were given.
+        """
+        self._require_trained()
+        self._require_trainable()
+        form = self.form.without("target").without("condition")
+        key = checks.integer("seed", seed, minimum=0), 0
+        rows = sources.open_rows({"x": data}, form)
+        found = self._ports.run_all(self._corrupted, rows, self._draw, key)  # [n, input_dim]
+        return self._as_given(found, data, "x")
+
+    def _build_measures(self) -> dict[str, Any]:
+        """Add rows as they are corrupted for one draw."""
+        self._draw = tf1.placeholder(tf.int64, [2], name="draw")
+        corrupted = self._corrupt(self._scaled["x"], self._draw)  # [n, input_dim], scaled
+        self._corrupted = self._input_scaling.unscale(corrupted)  # [n, input_dim], raw
+        return super()._build_measures()

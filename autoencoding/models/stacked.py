@@ -12,6 +12,7 @@ from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.engine.sources import RowsLike
 from autoencoding.graph.networks import Dense
+from autoencoding.graph.scaling import STANDARD, Kind
 
 
 class StackedAutoencoder(Autoencoder):
@@ -29,6 +30,9 @@ class StackedAutoencoder(Autoencoder):
         Of all layers but the code and the output, which are linear.
     tied : bool
         Whether the decoder's weights are the encoder's, transposed.
+    scaling
+        As `Autoencoder` takes it, but with the deviation of the data at 1 by default, at which
+        layers bend (`benchmarks/recipe.py`).
     **options
         Anything else that `Autoencoder` takes, but for the network.
 
@@ -50,13 +54,16 @@ class StackedAutoencoder(Autoencoder):
         *,
         activation: str = "elu",
         tied: bool = False,
+        scaling: str | dict[str, Any] | Kind | None = STANDARD,
         **options: Any,
     ) -> None:
         if not layers:
             raise ValueError(f"layers must have at least the code's width, got {layers!r}")
         *hidden, width = layers
         network = Dense(tuple(hidden), activation, code="linear", tied=tied)
-        super().__init__(input_dim, width, epoch, learning_rate, network=network, **options)
+        super().__init__(
+            input_dim, width, epoch, learning_rate, network=network, scaling=scaling, **options
+        )
 
     def pretrain(
         self, data: RowsLike, batch_size: int = 10, epoch: int = 10, **options: Any

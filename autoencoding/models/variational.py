@@ -15,6 +15,7 @@ from autoencoding.engine.sources import Rows, RowsLike
 from autoencoding.graph.codes import Gaussian, When
 from autoencoding.graph.losses import Loss
 from autoencoding.graph.networks import Dense, Network
+from autoencoding.graph.scaling import STANDARD, Kind
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -39,6 +40,9 @@ class VariationalAutoencoder(Autoencoder):
     loss : {'normal', 'bce'}
         Of rows that are normal about the reconstruction, with one variance that is trained; or
         of shares, such as black and white pixels, which `scaling=Range(low, high)` must make.
+    scaling
+        As `Autoencoder` takes it, but with the deviation of the data at 1 by default, which is
+        what the normal's variance begins at (`benchmarks/recipe.py`).
     **options
         Anything else that `Autoencoder` takes, but for the code; `condition_dim` for one that is
         told a class, or other conditions (Sohn et al. 2015).
@@ -60,6 +64,7 @@ class VariationalAutoencoder(Autoencoder):
         free_bits: float = 0.0,
         network: str | dict[str, Any] | Network | None = None,
         loss: str | dict[str, Any] | Loss = "normal",
+        scaling: str | dict[str, Any] | Kind | None = STANDARD,
         **options: Any,
     ) -> None:
         if network is None:
@@ -72,6 +77,7 @@ class VariationalAutoencoder(Autoencoder):
             network=network,
             code=Gaussian(beta, kl_warm_up, free_bits),
             loss=loss,
+            scaling=scaling,
             **options,
         )
 
@@ -180,9 +186,5 @@ class VariationalAutoencoder(Autoencoder):
         """A fetch of n rows, [n] float64, for one draw of the codes after another."""
         samples, seed = checks.integer("samples", samples), checks.integer("seed", seed, minimum=0)
         for number in range(samples):
-            found, start = [], 0
-            for piece in rows.pieces():
-                key = [seed, number * rows.n_rows + start]
-                found.append(self._ports.run(fetch, piece, {self._draw: key}))
-                start += len(piece.x)
-            yield np.concatenate(found).astype(np.float64)
+            key = seed, number * rows.n_rows
+            yield self._ports.run_all(fetch, rows, self._draw, key).astype(np.float64)

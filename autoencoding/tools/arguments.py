@@ -7,7 +7,7 @@ import contextlib
 import os
 import signal
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -20,24 +20,36 @@ if TYPE_CHECKING:
 
 
 def parser(
-    description: str, *, hidden: int, batch_size: int, checkpoint: str
+    description: str,
+    *,
+    hidden: int,
+    batch_size: int,
+    checkpoint: str,
+    parents: Sequence[argparse.ArgumentParser] = (),
 ) -> argparse.ArgumentParser:
     """Make a parser with what every script takes, and these defaults."""
     made = argparse.ArgumentParser(
-        description=description, formatter_class=argparse.ArgumentDefaultsHelpFormatter
+        description=description,
+        parents=parents,
+        formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
     add = made.add_argument
-    add("--epochs", type=_count, default=250, help="how often to go over the data")
-    add("--batch-size", type=_count, default=batch_size, help="rows a step")
-    add("--hidden", type=_count, default=hidden, help="units of the code")
+    add("--epochs", type=count, default=250, help="how often to go over the data")
+    add("--batch-size", type=count, default=batch_size, help="rows a step")
+    add("--hidden", type=count, default=hidden, help="units of the code")
     add("--learning-rate", type=_rate, default=0.001, help="at the first step")
     add("--seed", type=_seed, default=None, help="makes a run repeatable")
     add("--checkpoint", default=checkpoint, help="folder that the model is saved to")
     add("--resume", action="store_true", help="go on where a run with these options stopped")
     add("--validation", type=_share, help="share of the rows to hold out; the best epoch is kept")
-    add("--patience", type=_count, help="epochs without a better one, after which to stop")
+    add("--patience", type=count, help="epochs without a better one, after which to stop")
     add("--log", help="folder for TensorBoard")
     return made
+
+
+def count(text: str) -> int:
+    """Read a whole number above 0, for argparse."""
+    return _checked(checks.integer, int(text))
 
 
 def of_model(args: argparse.Namespace) -> dict[str, Any]:
@@ -91,10 +103,6 @@ def stopped_by_signals() -> Iterator[None]:
 def quiet_tensorflow() -> None:
     """Keep TensorFlow's C++ side from reporting GPUs it did not find; before its import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def _count(text: str) -> int:
-    return _checked(checks.integer, int(text))
 
 
 def _seed(text: str) -> int:
