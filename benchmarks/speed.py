@@ -5,11 +5,11 @@
 
 Each peer is a process of its own, and they take turns, so that a machine that slows down slows all
 of them; `benchmarks/requirements.txt` says what they need. All train with RMSProp on the RMSE of
-the same normal data, one tanh layer and back. A step is the time of twice as many steps less the
-time of so many, each the fastest of three, after a warm-up: what a call of `train` or `fit` costs
-once, compilation included, is no step's.
+the same normal data, through one tanh layer and back or through a stack with one inmost. A step is
+the time of twice as many steps less the time of so many, each the fastest of three, after a
+warm-up: what a call of `train` or `fit` costs once, compilation included, is no step's.
 
-The floor is a roofline, the longer of two times: that of the step's five matrix products at the
+The floor is a roofline, the longer of two times: that of the step's matrix products at the
 rate of a large sgemm, and that of moving its weights, their mean squares and its batch at the
 bandwidth of memory. Weights that stay in a cache may move faster than that.
 """
@@ -46,6 +46,7 @@ CASES = {
     "wide-10": Case(1024, 100, 10, 5_000),
     "wide-100": Case(1024, 100, 100, 5_000),
     "wide-1000": Case(1024, 100, 1000, 5_000),
+    "stack-200": Case(784, 30, 200, 5_000, (1000, 500, 250)),
 }
 ENVIRONMENT = {
     "KERAS_BACKEND": "tensorflow",

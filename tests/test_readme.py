@@ -1,3 +1,5 @@
+"""Every example of the README and of `docs/` runs."""
+
 import re
 
 import numpy as np
@@ -6,37 +8,59 @@ from processes import ROOT
 
 from autoencoding.engine.model import Model
 
+PAGES = sorted((ROOT / "docs").glob("*.md"))
 
-@pytest.fixture(scope="module")
-def examples():
-    return re.findall(r"```python\n(.*?)```", (ROOT / "README.md").read_text(), re.DOTALL)
+
+def examples_of(page):
+    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
+
+
+@pytest.fixture
+def one_epoch(monkeypatch):
+    """However many are asked for: what the examples show is how, not how well."""
+    planned = Model._planned
+
+    def shortened(*args):
+        progress = planned(*args)
+        progress.epochs = 1
+        return progress
+
+    monkeypatch.setattr(Model, "_planned", shortened)
 
 
 def run(example, **names):
-    exec(compile(example, "README.md", "exec"), names)
+    exec(compile(example, "example", "exec"), names)
     return names
 
 
-def test_the_first_example_of_the_readme_runs(examples, iris, capsys):
-    run(examples[0], data=iris)
+def test_the_first_example_of_the_readme_runs(iris, capsys):
+    run(examples_of(ROOT / "README.md")[0], data=iris)
     printed = capsys.readouterr().out
     assert "PCA, 1 component " in printed
     assert printed.count("reconstructed") == 1
 
 
-def test_the_family_of_the_readme_runs(examples, monkeypatch):
-    planned = Model._planned
-
-    def one_epoch(*args):
-        progress = planned(*args)
-        progress.epochs = 1
-        return progress
-
-    monkeypatch.setattr(Model, "_planned", one_epoch)
+def test_the_family_of_the_readme_runs(one_epoch):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6, 784))
     gray, colour = generator.uniform(size=(4, 32, 32, 1)), generator.uniform(size=(4, 32, 32, 3))
-    names = run(examples[1], images=images, noisy=images, gray=gray, colour=colour)
+    example = examples_of(ROOT / "README.md")[1]
+    names = run(example, images=images, noisy=images, gray=gray, colour=colour)
     assert names["clean"].shape == (6, 784)
     assert names["new"].shape == (16, 784)
     assert names["all_at_once"].code.drawn
+
+
+@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+def test_the_examples_of_a_page_run(page, one_epoch):
+    examples = examples_of(page)
+    assert examples
+    for example in examples:
+        run(example)
+
+
+@pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)
+def test_links_lead_somewhere(page):
+    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
+        assert link.startswith("http") or (page.parent / link).exists(), link

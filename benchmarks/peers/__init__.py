@@ -2,5 +2,6 @@
 
 A module a peer, each with `VERSION`; `OVERHEAD`, the rough microseconds of a step beside its
 arithmetic, from which follows how many are timed; `PARTS`, whether it can do less than an epoch;
-and `trainer`, which makes a function that trains for as many steps as it is told.
+`LAYERS = False`, if it has but one hidden layer; and `trainer`, which makes a function that trains
+for as many steps as it is told.
 """

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 
 import numpy as np
 
@@ -11,7 +12,7 @@ MICROSECONDS = 200_000  # that the steps of one call take, roughly
 
 @dataclass(frozen=True)
 class Case:
-    """An autoencoder of one hidden layer, and how it is trained; `rows` is a multiple of `batch`.
+    """An autoencoder, and how it is trained; `rows` is a multiple of `batch`.
 
     Parameters
     ----------
@@ -19,15 +20,31 @@ class Case:
         Numbers in a row and in its code.
     batch, rows : int
         Rows of a step and of the data.
+    layers : tuple of int
+        Widths of ELUs between rows and code, mirrored on the way back; the code is of tanh units.
     """
 
     width: int
     hidden: int
     batch: int
     rows: int
+    layers: tuple[int, ...] = ()
 
     def __str__(self) -> str:
-        return f"{self.width}->{self.hidden}, batch {self.batch}, {self.rows} rows"
+        widths = "->".join(map(str, (self.width, *self.layers, self.hidden)))
+        return f"{widths}, batch {self.batch}, {self.rows} rows"
+
+    @property
+    def sizes(self) -> list[tuple[int, int]]:
+        """Inputs and outputs of every layer."""
+        way = (self.width, *self.layers, self.hidden)
+        return [*pairwise(way), *pairwise(way[::-1])]
+
+    @property
+    def activations(self) -> list[str]:
+        """Of every layer."""
+        between = ["elu"] * len(self.layers)
+        return [*between, "tanh", *between, "linear"]
 
     @property
     def epoch(self) -> int:
@@ -37,12 +54,13 @@ class Case:
     @property
     def parameters(self) -> int:
         """How many numbers are trained."""
-        return 2 * self.width * self.hidden + self.hidden + self.width
+        return sum(a * b + b for a, b in self.sizes)
 
     @property
     def operations(self) -> int:
-        """Multiplications and additions of a step's five matrix products."""
-        return 5 * 2 * self.batch * self.width * self.hidden
+        """Multiplications and additions of a step's matrix products: three a layer, but one."""
+        products = [a * b for a, b in self.sizes]
+        return 2 * self.batch * (3 * sum(products) - products[0])
 
     def steps(self, overhead: float, parts: bool) -> int:
         """How many steps to time at some overhead, in microseconds: epochs, or part of one."""

@@ -19,7 +19,7 @@ class Machine:
     bandwidth: float
 
     def products(self, case: Case) -> float:
-        """Microseconds of a step's five matrix products."""
+        """Microseconds of a step's matrix products."""
         return case.operations / self.arithmetic / 1e3
 
     def moved(self, case: Case) -> float:

@@ -1,4 +1,4 @@
-"""Keras on TensorFlow: `fit` of two dense layers."""
+"""Keras on TensorFlow: `fit` of dense layers."""
 
 from __future__ import annotations
 
@@ -21,7 +21,10 @@ def rmse(target: keras.KerasTensor, output: keras.KerasTensor) -> keras.KerasTen
 
 def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
     """Whole calls of `fit` on the data [rows, width], of whole epochs or of a part of one."""
-    layers = [keras.layers.Dense(case.hidden, activation="tanh"), keras.layers.Dense(case.width)]
+    layers = [
+        keras.layers.Dense(width, activation=activation)
+        for (_, width), activation in zip(case.sizes, case.activations, strict=True)
+    ]
     model = keras.Sequential([keras.Input([case.width]), *layers])
     model.compile(optimizer=keras.optimizers.RMSprop(0.001), loss=rmse)
 

@@ -13,6 +13,7 @@ from benchmarks.peers.case import Case
 VERSION = f"TensorFlow {tf.__version__}"
 OVERHEAD = 400.0
 PARTS = True
+LAYERS = False
 
 
 def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:

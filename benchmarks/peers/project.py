@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoder import Autoencoder
+from autoencoding.graph.networks import Dense
 from benchmarks.peers.case import Case
 
 VERSION = f"TensorFlow {tf.__version__}"
@@ -21,6 +22,9 @@ def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
 
     @cache
     def model(epochs: int) -> Autoencoder:
-        return Autoencoder(case.width, case.hidden, epochs, seed=0, checkpoint=None)
+        network = Dense(case.layers)
+        return Autoencoder(
+            case.width, case.hidden, epochs, network=network, seed=0, checkpoint=None
+        )
 
     return lambda steps: model(steps // case.epoch).train(data, case.batch, verbose=False)

@@ -19,8 +19,11 @@ Step = Callable[[torch.Tensor], None]
 
 def stepper(case: Case) -> Step:
     """A new model's step on rows x [batch, width]."""
-    layers = torch.nn.Linear(case.width, case.hidden), torch.nn.Linear(case.hidden, case.width)
-    model = torch.nn.Sequential(layers[0], torch.nn.Tanh(), layers[1])
+    kinds = {"elu": torch.nn.ELU, "tanh": torch.nn.Tanh, "linear": torch.nn.Identity}
+    layers = zip(case.sizes, case.activations, strict=True)
+    model = torch.nn.Sequential(
+        *(module for size, name in layers for module in (torch.nn.Linear(*size), kinds[name]()))
+    )
     optimizer = torch.optim.RMSprop(model.parameters(), lr=0.001, alpha=0.9)
 
     def step(x: torch.Tensor) -> None:

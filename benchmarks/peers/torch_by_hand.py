@@ -19,19 +19,24 @@ VERSION = f"{EAGER}, one compiled graph"
 OVERHEAD = 100.0
 PARTS = True
 
-Parameters = tuple[torch.Tensor, ...]
+KINDS = {"elu": torch.nn.functional.elu, "tanh": torch.tanh, "linear": torch.nn.Identity()}
+
+Parameters = tuple[torch.Tensor, ...]  # weights and biases by turns
 
 
-def rmse(weights: Parameters, x: torch.Tensor) -> torch.Tensor:
+def rmse(weights: Parameters, x: torch.Tensor, activations: tuple[str, ...]) -> torch.Tensor:
     """Root of the mean square [] between rows x [batch, width] and their reconstructions."""
-    encoder, encoder_bias, decoder, decoder_bias = weights
-    code = torch.tanh(x @ encoder + encoder_bias)  # [batch, hidden]
-    return torch.sqrt(torch.mean(torch.square(x - (code @ decoder + decoder_bias))))  # []
+    hidden = x  # [batch, width]
+    for matrix, bias, name in zip(weights[::2], weights[1::2], activations, strict=True):
+        hidden = KINDS[name](hidden @ matrix + bias)  # [batch, outputs]
+    return torch.sqrt(torch.mean(torch.square(x - hidden)))  # []
 
 
-def update(weights: Parameters, squares: Parameters, x: torch.Tensor) -> None:
+def update(
+    weights: Parameters, squares: Parameters, x: torch.Tensor, activations: tuple[str, ...]
+) -> None:
     """RMSProp, in place, on one batch [batch, width]."""
-    gradients = torch.func.grad(rmse)(weights, x)
+    gradients = torch.func.grad(rmse)(weights, x, activations)
     for weight, square, gradient in zip(weights, squares, gradients, strict=True):
         square.add_(0.1 * (gradient * gradient - square))
         weight.sub_(0.001 * gradient * torch.rsqrt(square + 1e-10))
@@ -39,14 +44,14 @@ def update(weights: Parameters, squares: Parameters, x: torch.Tensor) -> None:
 
 def stepper(case: Case) -> Step:
     """A new model's compiled step on rows x [batch, width]."""
-    encoder = torch.empty(case.width, case.hidden)  # [width, hidden]
-    decoder = torch.empty(case.hidden, case.width)  # [hidden, width]
-    for matrix in (encoder, decoder):
+    layers = [(torch.empty(size), torch.zeros(size[1])) for size in case.sizes]
+    for matrix, _ in layers:
         torch.nn.init.xavier_uniform_(matrix)
-    weights = encoder, torch.zeros(case.hidden), decoder, torch.zeros(case.width)
+    weights = tuple(tensor for layer in layers for tensor in layer)
+    activations = tuple(case.activations)
     squares = tuple(torch.ones_like(weight) for weight in weights)
     compiled = torch.compile(update, fullgraph=True, dynamic=False)
-    return lambda x: compiled(weights, squares, x)
+    return lambda x: compiled(weights, squares, x, activations)
 
 
 def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
