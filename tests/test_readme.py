@@ -45,7 +45,7 @@ def test_the_family_of_the_readme_runs(one_epoch):
     images = generator.integers(0, 256, (6, 784))
     gray, colour = generator.uniform(size=(4, 32, 32, 1)), generator.uniform(size=(4, 32, 32, 3))
     example = examples_of(ROOT / "README.md")[1]
-    names = run(example, images=images, noisy=images, gray=gray, colour=colour)
+    names = run(example, images=images, gray=gray, colour=colour)
     assert names["clean"].shape == (6, 784)
     assert names["new"].shape == (16, 784)
     assert names["all_at_once"].code.drawn
