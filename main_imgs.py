@@ -54,12 +54,15 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     parser = arguments.parser(
         __doc__, parents=[chooser], hidden=100, batch_size=10, checkpoint="./images.ckpt"
     )
-    for name in defaults.keys() & OPTIONS:
+    for name in filter(OPTIONS.__contains__, defaults):
         parser.add_argument(f"--{name}", **OPTIONS[name])
     parser.set_defaults(**defaults)
     _add_data(parser)
     parser.add_argument("--figure", default="./images.png", help="picture to save")
-    return parser.parse_args(argv)
+    args = parser.parse_args(argv)
+    if args.sample and (args.label or args.size):
+        parser.error("--sample has one class and one size: leave --label and --size out")
+    return args
 
 
 def _add_data(parser: argparse.ArgumentParser) -> None:

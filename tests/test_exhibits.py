@@ -95,6 +95,8 @@ def test_two_units_are_a_plane_of_images_and_of_codes(monkeypatch, tmp_path):
         ("--model stacked --filters 3", "unrecognized arguments: --filters 3"),
         ("--model deep", "argument --model: invalid choice: 'deep'"),
         ("--sample --download", "not allowed with argument"),
+        ("--sample --label horse", "leave --label and --size out"),
+        ("--sample --size 8 8", "leave --label and --size out"),
     ],
 )
 def test_options_of_another_model_are_refused(options, message, capsys):

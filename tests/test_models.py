@@ -433,6 +433,13 @@ def test_an_interpolation_goes_from_one_row_to_the_other(linear):
         ae.interpolate(rows[0], rows[1], 1)
 
 
+def test_a_variational_model_of_digits_is_likelier_than_probabilistic_pca():
+    train, test = DIGITS[:1500], DIGITS[1500:]
+    with VariationalAutoencoder(64, 8, 40, **ADAM) as ae:
+        ae.train(train, 20, verbose=False)
+        assert ae.elbo(test).mean() > PCA(8).fit(train).score(test) + 3
+
+
 def test_more_beta_makes_codes_cheaper():
     def cost(beta):
         preset = Preset(VariationalAutoencoder, (64, 3), {"layers": [16], "beta": beta})
@@ -544,6 +551,13 @@ def test_row_7_images_of_another_shape_are_refused(shape):
         ValueError, match=r"data must have (2 dimensions, or be images \[8, 8, 1\]|64)"
     ):
         ae.encode(np.zeros((5, *shape)))
+
+
+def test_convolutions_on_digits_beat_pca_of_their_width():
+    with ConvolutionalAutoencoder((8, 8, 1), 8, 15, **ADAM) as ae:
+        ae.train(DIGITS[:1500], 20, verbose=False)
+        errors = {name: rows.mean() for name, rows in ae.squared_errors(DIGITS[1500:]).items()}
+    assert errors["model"] < 0.8 * errors["pca"]
 
 
 def test_colours_are_learnt_from_gray():
