@@ -391,7 +391,7 @@ def exact_log_likelihood(ae, rows):
     values = {name: value.astype(float) for name, value in variables.read(ae.session).items()}
     scale, w = values["target_scaling/scale"], values["decode/weights"]
     mean = values["decode/biases"] * scale + values["target_scaling/mean"]
-    covariance = w.T @ w + np.exp(values["loss/log_variance"]) * np.eye(4)
+    covariance = w.T @ w + np.exp(5 * values["loss/fifth_of_log_variance"]) * np.eye(4)
     return scipy.stats.multivariate_normal(mean, covariance * np.outer(scale, scale)).logpdf(rows)
 
 
