@@ -72,6 +72,11 @@ def test_a_loss_curve_has_its_ruler_and_then_begins_at_0():
     assert axis.get_ylim()[0] > 1
 
 
+def test_a_ruler_above_every_loss_is_seen():
+    (axis,) = drawn(plots.loss_curve(HISTORY, "RMSE", {"PCA": 9.0}))[0].axes
+    assert axis.get_ylim()[1] > 9
+
+
 def test_panels_stand_below_and_beside_each_other():
     tiles, curve = plots.tiles("one", IMAGES, 4), plots.loss_curve(HISTORY, "RMSE", {})
     figure, _ = drawn(plots.beside(tiles, plots.tiles("two", IMAGES, 4)), curve)

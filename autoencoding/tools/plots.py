@@ -103,7 +103,7 @@ def loss_curve(
             axis.axhline(value, color="black", linestyle=style, linewidth=1, label=label)
         axis.set(xlabel="epoch", ylabel=name)
         if ruler:
-            axis.set_ylim(0, 1.05 * max(history["loss"]))
+            axis.set_ylim(0, 1.05 * max(*history["loss"], *ruler.values()))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
         axis.legend(frameon=False)

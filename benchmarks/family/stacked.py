@@ -52,7 +52,7 @@ def main() -> None:
                 if pretraining:
                     ae.pretrain(train, BATCH, pretraining, verbose=False)
                     left = seconds - (time.perf_counter() - start)
-                    ae.epoch = round(args.epochs * left / seconds)
+                    ae.epoch = max(0, round(args.epochs * left / seconds))
                 ae.train(train, BATCH, verbose=False)
                 seconds = time.perf_counter() - start
                 figures = {
