@@ -315,6 +315,8 @@ class Autoencoder(Model):
             "multiplications": self.network.multiplications(
                 self.input_dim, self.hidden_dim, self.target_dim
             ),
+            "draws": self.hidden_dim * self.code.drawn
+            + self.input_dim * (self.corruption is not None),
             "fit": self._fit,
         }
 

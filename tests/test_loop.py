@@ -231,16 +231,19 @@ def test_a_target_of_another_width_must_be_fed(fresh):
 
 
 @pytest.mark.parametrize(
-    ("steps", "flops", "pays"),
+    ("steps", "flops", "draws", "pays"),
     [
-        (1, 0, False),
-        (8, 0, False),  # 1.6 ms an epoch, 0.4 s in 250
-        (9, 0, True),
-        (1, 1.3e8, False),
-        (1, 1.5e8, True),
-        (4, 0.7e8, False),
-        (4, 0.9e8, True),
+        (1, 0, 0, False),
+        (8, 0, 0, False),  # 1.6 ms an epoch, 0.4 s in 250
+        (9, 0, 0, True),
+        (1, 1.3e8, 0, False),
+        (1, 1.5e8, 0, True),
+        (4, 0.7e8, 0, False),
+        (4, 0.9e8, 0, True),
+        (600, 5.6e10, 4.7e7, False),  # 784-100, batch 100, all of MNIST corrupted
+        (600, 3e11, 1.2e6, True),  # 784-512-20, codes drawn
+        (150, 7e3, 600, True),  # a table of four columns
     ],
 )
-def test_compiling_pays_for_many_steps_and_for_large_ones(steps, flops, pays):
-    assert loop.worth_compiling(steps, flops) == pays
+def test_compiling_pays_for_many_steps_and_large_ones_without_many_draws(steps, flops, draws, pays):
+    assert loop.worth_compiling(steps, flops, draws) == pays

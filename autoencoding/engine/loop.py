@@ -13,10 +13,11 @@ Columns = dict[str, tf.Tensor]
 Step = Callable[[Columns, tf.Tensor], tf.Tensor]
 
 # What compiling saves, in seconds: on each step, whose operations need no dispatching one by one,
-# and on each multiplication, since what follows it is fused. Compiling takes about 0.4 s, which
-# an epoch must win back in the 250 that are the default.
+# and on each multiplication, since what follows it is fused; but XLA draws random numbers one by
+# one. Compiling takes about 0.4 s, which an epoch must win back in the 250 that are the default.
 SAVED_PER_STEP = 2e-4
 SAVED_PER_FLOP = 1e-11
+LOST_PER_DRAW = 2e-7
 WORTH_COMPILING = 0.4 / 250
 
 
@@ -33,9 +34,10 @@ class Loop(NamedTuple):
     plain: tf.Tensor  # [K]
 
 
-def worth_compiling(steps: int, flops: float) -> bool:
-    """Whether compiling pays for an epoch of so many steps and multiplications or additions."""
-    return SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops > WORTH_COMPILING
+def worth_compiling(steps: int, flops: float, draws: int) -> bool:
+    """Whether compiling pays for an epoch of so many steps, operations and random numbers."""
+    saved = SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops - LOST_PER_DRAW * draws
+    return saved > WORTH_COMPILING
 
 
 def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool) -> Loop:

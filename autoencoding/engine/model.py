@@ -322,7 +322,8 @@ class Model:
         n_held, batch_size = 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)
         planned = Progress(rows.n_rows, n_held, batch_size, self.epoch, self.seed, compiled=False)
         flops = 6.0 * self._ports.multiplications * rows.n_rows
-        pays = loop.worth_compiling(planned.steps_per_epoch, flops)
+        draws = self._ports.draws * rows.n_rows
+        pays = loop.worth_compiling(planned.steps_per_epoch, flops, draws)
         planned.compiled = pays and self._ports.loop.compiled is not None
         return planned
 

@@ -40,6 +40,8 @@ class Ports:
         The learning rate.
     multiplications : int
         Of a row on its way through the network.
+    draws : int
+        Random numbers that training takes for a row.
     fit : callable
         (rows) -> values of the variables that are fitted to the data, by name.
     """
@@ -57,6 +59,7 @@ class Ports:
     loop: Loop
     rate: tf.Variable
     multiplications: int
+    draws: int
     fit: Callable[[Rows], dict[str, np.ndarray]]
 
     def run(self, fetch: Any, piece: Piece, others: Mapping[tf.Tensor, Any] | None = None) -> Any:
