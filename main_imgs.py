@@ -126,7 +126,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"\ntest images, {len(found.test)}\n{on_test.table}")
         loss = "nats an image" if ae.objective.nats else "RMSE"
         curve = plots.loss_curve(history, loss, on_train.ruler)
-        figure = plots.page(*panels(ae, exhibit, found), curve)
+        figure = plots.page(*panels(ae, exhibit, test, found.test_labels), curve)
     figure.savefig(args.figure, dpi=150)
     print(f"\nsaved {args.figure}")
 

@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoder import Autoencoder
-from autoencoding.data.images import Images, rows
+from autoencoding.data.images import rows
 from autoencoding.models.convolutional import ColorizingAutoencoder, ConvolutionalAutoencoder
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
@@ -66,7 +66,7 @@ class Exhibit:
     prepare: Callable[[Any, np.ndarray, Namespace], object] = lambda model, rows, args: None
 
 
-def panels(model: Autoencoder, exhibit: Exhibit, images: Images) -> list[Panel]:
+def panels(model: Autoencoder, exhibit: Exhibit, views: Views, labels: Any) -> list[Panel]:
     """Draw what belongs to a model: its pictures, samples, and the plane of a code of two units.
 
     Parameters
@@ -74,18 +74,19 @@ def panels(model: Autoencoder, exhibit: Exhibit, images: Images) -> list[Panel]:
     model : Autoencoder
         Trained.
     exhibit : Exhibit
-    images : Images
-        Those for tests are drawn.
+    views : Views
+        Of the images for tests.
+    labels : array, shape [n], or None
+        Their classes.
     """
-    views = exhibit.views(images.test)
-    some = np.linspace(0, len(images.test) - 1, SHOWN).astype(int)  # [SHOWN]
+    some = np.linspace(0, len(views.given) - 1, SHOWN).astype(int)  # [SHOWN]
     shown = Views(*(view[some] for view in views))
     found = [plots.strips(exhibit.pictures(model, shown))]
     shape = views.wanted.shape[1:]
     if isinstance(model, VariationalAutoencoder):
         found.append(_drawn(model, shown.given, shape))
     if model.hidden_dim == 2:
-        found.append(_plane(model, views.given, images.test_labels, shape))
+        found.append(_plane(model, views.given, labels, shape))
     return found
 
 
