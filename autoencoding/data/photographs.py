@@ -15,10 +15,11 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from cifar import LUMA  # Pillow's, too
+
 # Pillow knows more formats, but some of them start other programs (EPS) or need them.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
 SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
-LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601, as in Pillow
 
 
 def load_images(

@@ -41,6 +41,7 @@ def main() -> None:
                 784,
                 LAYERS,
                 args.epochs,
+                learning_rate=0.002,
                 loss="bce",
                 scaling=Range(0, 255),
                 optimizer="adam",
