@@ -25,7 +25,7 @@ MODELS: dict[str, dict[str, Any]] = {
     "denoising": {"corruption": "gaussian"},
     "variational": {"layers": [512], "hidden": 20, "batch_size": 100},
     "convolutional": {"filters": [32, 64], "batch_size": 32, "epochs": 20},
-    "colorizing": {"filters": [64, 128, 256], "hidden": 256, "batch_size": 32, "epochs": 20},
+    "colorizing": {"filters": [16, 32], "hidden": 1024, "batch_size": 32, "epochs": 10},
 }
 OPTIONS: dict[str, dict[str, Any]] = {
     "layers": {

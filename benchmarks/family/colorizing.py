@@ -1,6 +1,9 @@
 """Gray CIFAR-10 to colour, beside the same net in Keras and gray copied to three channels.
 
-python -m benchmarks.family.colorizing --data ./cifar-10-batches-py
+    python -m benchmarks.family.colorizing --data ./cifar-10-batches-py
+
+Keras gets images scaled as the model scales its own. PCA, fitted to gray images and to their
+colours, tells what a linear model of a code as wide as Atienza's or as the model's would leave.
 """
 
 from __future__ import annotations
@@ -8,19 +11,46 @@ from __future__ import annotations
 from collections.abc import Callable
 
 import numpy as np
+from sklearn.decomposition import PCA
+from sklearn.linear_model import Ridge
 
 import cifar
-from autoencoding.graph.losses import MSE
-from autoencoding.graph.scaling import Range
+from autoencoding.graph.scaling import SPREAD
 from autoencoding.models.convolutional import ColorizingAutoencoder
 from benchmarks.family import beside, nets
 
-HIDDEN, FILTERS, BATCH = 256, (64, 128, 256), 32
+HIDDEN, FILTERS, BATCH = 1024, (16, 32), 32
+CODES = 256, 512, HIDDEN  # of linear models; the first is Atienza's (ch. 3)
+
+
+class Scale:
+    """`Global` of images [n, height, width, channels], in NumPy."""
+
+    def __init__(self, images: np.ndarray) -> None:
+        self.mean = images.mean(axis=0)  # [height, width, channels]
+        self.unit = SPREAD * float(np.sqrt(np.mean(np.square(images - self.mean))))
+
+    def scale(self, images: np.ndarray) -> np.ndarray:
+        """Images as the network sees them."""
+        return (images - self.mean) / self.unit
+
+    def unscale(self, images: np.ndarray) -> np.ndarray:
+        """And back."""
+        return images * self.unit + self.mean
+
+
+def linear(gray: dict[str, np.ndarray], colour: np.ndarray, width: int) -> np.ndarray:
+    """Test images in the colours that a regression on PCA's codes of their gray gives them."""
+    pca = PCA(width, random_state=0)
+    codes = pca.fit_transform(gray["train"].reshape(len(colour), -1))  # [n, width]
+    seen = pca.transform(gray["test"].reshape(len(gray["test"]), -1))  # [m, width]
+    found = Ridge(10.0).fit(codes, colour.reshape(len(colour), -1)).predict(seen)  # [m, d]
+    return found.reshape(-1, *colour.shape[1:])  # [m, 32, 32, 3]
 
 
 def main() -> None:
     """Print the table."""
-    args = beside.arguments(__doc__, "folder or archive of CIFAR-10", epochs=3)
+    args = beside.arguments(__doc__, "folder or archive of CIFAR-10", epochs=10)
     found = cifar.load(args.data)
     colour = {
         part: cifar.images(rows).astype(np.float32) / 255
@@ -38,8 +68,7 @@ def main() -> None:
             HIDDEN,
             epochs,
             filters=FILTERS,
-            loss=MSE("sigmoid"),
-            scaling=Range(0, 1),
+            loss="mse",
             optimizer="adam",
             seed=seed,
             checkpoint=None,
@@ -48,11 +77,24 @@ def main() -> None:
         return lambda: errors(ae.colorize(gray["test"]))
 
     def keras(seed: int, epochs: int) -> Callable[[], beside.Figures]:
-        x, target = gray["train"], colour["train"]  # [n, 32, 32, 1], [n, 32, 32, 3]
-        net = nets.trained_convolutional(x, target, HIDDEN, FILTERS, BATCH, seed, epochs)
-        return lambda: errors(net.predict(gray["test"], verbose=0))
+        x, target = Scale(gray["train"]), Scale(colour["train"])
+        net = nets.trained_convolutional(
+            x.scale(gray["train"]),
+            target.scale(colour["train"]),
+            HIDDEN,
+            FILTERS,
+            BATCH,
+            seed,
+            epochs,
+            activation="elu",
+            output="linear",
+        )
+        seen = x.scale(gray["test"])  # [m, 32, 32, 1]
+        return lambda: errors(target.unscale(net.predict(seen, verbose=0)))
 
-    print(f"gray copied       test MSE {errors(gray['test'])['test MSE']:9.5g}")
+    beside.print_line("gray copied", errors(gray["test"]))
+    for width in CODES:
+        beside.print_line(f"linear, code of {width}", errors(linear(gray, colour["train"], width)))
     peers: dict[str, beside.Trainer] = {"project": project, "Keras": keras}
     beside.compare(peers, args.seeds, args.epochs, -(-len(gray["train"]) // BATCH))
 

@@ -46,10 +46,10 @@ CASES = {
         VariationalAutoencoder, Dense((512,), "relu", "linear"), (784, 20), 100
     ),
     "convolutional 28x28 32-64": Case(Autoencoder, Convolutional((28, 28, 1)), (784, 16), 32),
-    "colorizing 32x32 64-128-256": Case(
+    "colorizing 32x32 16-32": Case(
         Autoencoder,
-        Convolutional((32, 32, 1), (32, 32, 3), (64, 128, 256)),
-        (1024, 256),
+        Convolutional((32, 32, 1), (32, 32, 3), (16, 32), activation="elu"),
+        (1024, 1024),
         32,
         {"target_dim": 3072},
     ),

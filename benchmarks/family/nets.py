@@ -8,25 +8,28 @@ from keras import layers, ops
 
 
 def convolutional(
-    shape: tuple[int, int, int], channels: int, hidden: int, filters: tuple[int, ...]
+    shape: tuple[int, int, int],
+    channels: int,
+    hidden: int,
+    filters: tuple[int, ...],
+    activation: str = "relu",
+    output: str = "sigmoid",
 ) -> keras.Model:
-    """`Convolutional` with a sigmoid output, for images whose sides the strides divide."""
+    """`Convolutional` for images whose sides the strides divide."""
     height, width, _ = shape
     inner = height // 2 ** len(filters), width // 2 ** len(filters), filters[-1]
     like = {"kernel_size": 3, "padding": "same"}
+    hidden_like = {"strides": 2, "activation": activation, **like}
     return keras.Sequential(
         [
             keras.Input(shape),
-            *(layers.Conv2D(f, strides=2, activation="relu", **like) for f in filters),
+            *(layers.Conv2D(f, **hidden_like) for f in filters),
             layers.Flatten(),
             layers.Dense(hidden),
             layers.Dense(int(np.prod(inner))),
             layers.Reshape(inner),
-            *(
-                layers.Conv2DTranspose(f, strides=2, activation="relu", **like)
-                for f in reversed(filters)
-            ),
-            layers.Conv2DTranspose(channels, activation="sigmoid", **like),
+            *(layers.Conv2DTranspose(f, **hidden_like) for f in reversed(filters)),
+            layers.Conv2DTranspose(channels, activation=output, **like),
         ]
     )
 
@@ -39,10 +42,11 @@ def trained_convolutional(
     batch: int,
     seed: int,
     epochs: int,
+    **activations: str,
 ) -> keras.Model:
     """Make such a net for images x and targets [n, height, width, channels], and train it."""
     keras.utils.set_random_seed(seed)
-    net = convolutional(x.shape[1:], target.shape[3], hidden, filters)
+    net = convolutional(x.shape[1:], target.shape[3], hidden, filters, **activations)
     fit(net, x, target, batch, epochs)
     return net
 
