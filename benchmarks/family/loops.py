@@ -40,6 +40,7 @@ STACK = Dense((1000, 500, 250), code="linear")
 CASES = {
     "plain 4-1": Case(Autoencoder, Dense(), (4, 1), 1),
     "plain 1024-100": Case(Autoencoder, Dense(), (1024, 100), 10),
+    "plain 1024-100, many rows": Case(Autoencoder, Dense(), (1024, 100), 1000),
     "stacked 784-1000-500-250-30": Case(Autoencoder, STACK, (784, 30), 200),
     "denoising 784-100": Case(Autoencoder, Dense(), (784, 100), 100, {"corruption": Masking(0.3)}),
     "variational 784-512-20": Case(
