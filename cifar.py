@@ -1,16 +1,14 @@
 """CIFAR-10: the official archive or folder in, arrays out.
 
-The files are Python 2 pickles, and a pickle may run anything. Here one can only describe plain
-data: no name it holds is ever imported, and an array is made of bytes the file really has.
+The files are Python 2 pickles, and a pickle may run anything: `autoencoding/unpickling.py` reads
+them as the plain data that they should be.
 """
 
 from __future__ import annotations
 
 import gzip
 import os
-import pickle
 import posixpath
-import re
 import tarfile
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
@@ -22,6 +20,9 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
+from autoencoding import unpickling
+from autoencoding.unpickling import DamagedError
+
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"
 ARCHIVE = "cifar-10-python.tar.gz"
@@ -30,8 +31,8 @@ FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta"
 
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
-MAX_FILE = 64 * 2**20  # bytes; an official batch has 31 million
 MAX_ARCHIVE = 512 * 2**20  # bytes, decompressed; the official archive has 186 million
+MAX_HEADERS = 2**20  # bytes of them between its members; the official archive has 5,120
 
 
 @dataclass(frozen=True, eq=False)
@@ -87,11 +88,10 @@ def load(path: str | os.PathLike[str]) -> Cifar:
     Raises
     ------
     FileNotFoundError
-        If the data set or one of its files is missing.
-    ValueError
-        If the archive is damaged, or a file holds something else than CIFAR-10.
-    pickle.UnpicklingError
-        If a file is damaged or malicious.
+        If the data set is missing, or the folder lacks a file of it.
+    DamagedError
+        If a file or the archive is damaged, incomplete, malicious, or something else. It is a
+        `ValueError` and a `pickle.UnpicklingError`.
     """
     path = Path(path)
     candidates = (path / FOLDER, path / ARCHIVE, path)
@@ -99,7 +99,7 @@ def load(path: str | os.PathLike[str]) -> Cifar:
         *train, test, (meta, name) = files
         label_names = unpickle(meta, name).get("label_names")
         if not isinstance(label_names, list) or [type(s) for s in label_names] != [str] * 10:
-            raise ValueError(f"{name}: 'label_names' must be 10 str, got {_kind(label_names)}")
+            raise DamagedError(f"{name}: 'label_names' must be 10 str, got {_kind(label_names)}")
         return Cifar(*_read(train), *_read([test]), tuple(label_names))
 
 
@@ -121,23 +121,13 @@ def unpickle(file: str | os.PathLike[str] | IO[bytes], name: str = "") -> dict[s
 
     Raises
     ------
-    pickle.UnpicklingError
-        If the file is damaged, too large, or asks for anything but arrays of integers.
-    ValueError
-        If it is sound but no dict.
+    DamagedError
+        If it is damaged, too large, no dict, or asks for anything but arrays of integers.
     """
     if isinstance(file, (str, os.PathLike)):
         with open(file, "rb") as opened:
-            return unpickle(opened, str(file))
-    name = name or str(getattr(file, "name", "the open file"))
-    _size(file, name)
-    try:
-        content = _Unpickler(file, encoding="latin1").load()
-        if isinstance(content, dict):
-            return {k: v.array() if isinstance(v, _Recorded) else v for k, v in content.items()}
-    except Exception as error:  # on damaged files an unpickler raises nearly anything
-        raise pickle.UnpicklingError(f"{name}: damaged, get it again ({error!r:.200})") from error
-    raise ValueError(f"{name}: must hold a dict, as CIFAR-10 files do, got {_kind(content)}")
+            return unpickling.load(opened, str(file))
+    return unpickling.load(file, name or str(getattr(file, "name", "the open file")))
 
 
 def grayscale(a: NDArray[Any], method: str = "mean") -> NDArray[np.float32]:
@@ -231,7 +221,7 @@ def _opened(path: Path) -> Iterator[list[tuple[IO[bytes], str]]]:
 def _members(path: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
     """Open what an archive has of FILES; regular files only, and nothing touches the disk."""
     archive = stack.enter_context(_BoundedGzip(path))
-    files = {}
+    files: dict[str, IO[bytes] | None] = {}
     try:
         tar = stack.enter_context(tarfile.TarFile(fileobj=archive))
         for member in islice(tar, 100):  # the official archive has nine; a bomb has no end
@@ -239,18 +229,26 @@ def _members(path: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
             if folder == FOLDER and name in FILES and member.isreg():
                 files[name] = tar.extractfile(member)
     except Exception as error:  # on damaged files tarfile, gzip and zlib raise nearly anything
-        raise ValueError(
+        raise DamagedError(
             f"{path}: not a .tar.gz, or a damaged one, get it again ({error!r:.200})"
         ) from error
-    return {name: file for name, file in files.items() if file is not None}
+    archive.left = MAX_ARCHIVE
+    found = {name: file for name, file in files.items() if file is not None}
+    missing = [name for name in FILES if name not in found]
+    if missing:
+        raise DamagedError(f"{path}: has no {FOLDER}/{missing[0]}, get the official archive again")
+    return found
 
 
 class _BoundedGzip(gzip.GzipFile):
     """A gzip file that is never decompressed beyond what CIFAR-10 needs."""
 
+    left = MAX_HEADERS  # bytes that may be read; what is sought past does not count
+
     def read(self, size: int | None = -1) -> bytes:
-        if size is None or not 0 <= size <= MAX_FILE:
-            raise ValueError(f"a part is larger than {MAX_FILE:,} bytes")
+        if size is None or not 0 <= size <= min(self.left, unpickling.MAX_BYTES):
+            raise ValueError("a part is larger than any of CIFAR-10")
+        self.left -= size
         return super().read(size)
 
     def seek(self, offset: int, whence: int = os.SEEK_SET) -> int:
@@ -259,48 +257,9 @@ class _BoundedGzip(gzip.GzipFile):
         return super().seek(offset, whence)
 
 
-class _Recorded:
-    """What the pickle gets in place of anything of NumPy's: it records, and runs nothing."""
-
-    def __init__(self, *args: Any) -> None:
-        self.args = args
-
-    def __setstate__(self, state: Any) -> None:
-        self.state = state
-
-    def array(self) -> NDArray[Any]:
-        """Make the array; a shape that needs more bytes than the file has fails to reshape."""
-        _, shape, dtype, fortran, data = self.state
-        code = dtype.state[1] + dtype.args[0]  # byte order, kind and bytes: "|u1", "<i8"
-        if not re.fullmatch("[|<>=][iu][1248]", code):
-            raise pickle.UnpicklingError(f"an array must hold integers, got dtype {code!r:.40}")
-        data = data if isinstance(data, bytes) else data.encode("latin1")
-        return np.frombuffer(data, code).reshape(shape, order="F" if fortran else "C")
-
-
-class _Unpickler(pickle._Unpickler):
-    """The one written in Python: C's allocates its memo up to any index a file cares to name."""
-
-    def find_class(self, module: str, name: str) -> type[_Recorded]:
-        needed = r"numpy\.(_?core\.multiarray\._reconstruct|ndarray|dtype)"  # _core since NumPy 2
-        if not re.fullmatch(needed, f"{module}.{name}"):
-            raise pickle.UnpicklingError(f"it asks for {module}.{name}"[:100])
-        return _Recorded
-
-
-def _size(file: IO[bytes], name: str) -> int:
-    """Count the bytes left in a file, and refuse one that is too large to be read."""
-    start = file.tell()
-    size = file.seek(0, os.SEEK_END) - start
-    file.seek(start)
-    if size > MAX_FILE:
-        raise pickle.UnpicklingError(f"{name}: must have at most {MAX_FILE:,} bytes, got {size:,}")
-    return size
-
-
 def _read(files: list[tuple[IO[bytes], str]]) -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read batches into one array, allocated once: a row takes 3072 bytes of its file, or more."""
-    most = sum(_size(file, name) for file, name in files) // 3072
+    most = sum(unpickling.size(file, name) for file, name in files) // 3072
     rows = np.empty((most, 3072), np.uint8)  # [most, 3072]
     labels: list[int] = []
     for file, name in files:
@@ -313,11 +272,11 @@ def _read_batch(file: IO[bytes], name: str, rows: NDArray[np.uint8]) -> list[int
     batch = unpickle(file, name)
     data, labels = batch.get("data"), batch.get("labels")
     if not isinstance(data, np.ndarray) or (data.dtype, data.shape[1:]) != (np.uint8, (3072,)):
-        raise ValueError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")
+        raise DamagedError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")
     if not isinstance(labels, list) or len(labels) != len(data):
-        raise ValueError(f"{name}: 'labels' must be a list of {len(data)}, got {_kind(labels)}")
+        raise DamagedError(f"{name}: 'labels' must be a list of {len(data)}, got {_kind(labels)}")
     if not all(type(label) is int and 0 <= label <= 9 for label in labels):
-        raise ValueError(f"{name}: 'labels' must be whole numbers from 0 to 9")
+        raise DamagedError(f"{name}: 'labels' must be whole numbers from 0 to 9")
     rows[: len(data)] = data  # [n, 3072]
     return labels
 

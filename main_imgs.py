@@ -7,7 +7,6 @@ after it. Without the data set, --download fetches it, and --sample runs on two 
 from __future__ import annotations
 
 import argparse
-import pickle
 import sys
 from argparse import Namespace
 from collections.abc import Sequence
@@ -106,7 +105,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         found = load(args)
     except FileNotFoundError as error:
         sys.exit(f"{error} (here: --data PATH, --download, or --sample, which needs neither)")
-    except (OSError, ValueError, pickle.UnpicklingError) as error:
+    except (OSError, ValueError) as error:
         sys.exit(str(error))
     print("shape of the training data", rows(found.train).shape)
 

@@ -2,6 +2,7 @@ import gzip
 import io
 import pickle
 import struct
+import zipfile
 
 import numpy as np
 import pytest
@@ -61,7 +62,7 @@ def test_a_truncated_file_is_named(tmp_path, share, zipped):
     file = next(tmp_path.glob("t10k-images*"))
     data = file.read_bytes()
     file.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match=f"{file.name} (must|is damaged)"):
+    with pytest.raises(ValueError, match=f"{file.name} is damaged"):
         mnist.load(tmp_path)
 
 
@@ -96,7 +97,8 @@ class Trap:
         ({"y_test": np.zeros(4, np.uint8)}, "must have 3 labels, got 4"),
         ({"x_test": np.zeros((3, 4, 5), np.uint8)}, "of one size"),
         ({"x_test": np.zeros((3, 20), np.uint8)}, "must hold bytes of 3 dimensions"),
-        ({"x_train": np.zeros((7, 5, 4))}, "must hold bytes of 3 dimensions, got float64"),
+        ({"x_train": np.zeros((7, 5, 4))}, "no MNIST archive.* x_train.npy .* bytes .*float64"),
+        ({"x_train": np.zeros((7, 5, 4), np.uint8, "F")}, "no MNIST archive.* C order"),
         ({"x_train": np.array([Trap()], object)}, "is no MNIST archive"),
         ({"x_train": None}, "is no MNIST archive"),
     ],
@@ -120,8 +122,22 @@ def test_an_archive_of_something_else_is_refused(tmp_path, changed, message):
 def test_an_idx_file_of_something_else_is_refused(tmp_path, data, message):
     write_idx(tmp_path)
     (tmp_path / NAMES[0]).write_bytes(data)
-    with pytest.raises(ValueError, match=f"{NAMES[0]} {message}"):
+    with pytest.raises(ValueError, match=f"{NAMES[0]} is damaged, get it again: it {message}"):
         mnist.load(tmp_path)
+
+
+def test_a_shape_in_an_archive_is_not_believed(tmp_path):
+    for shape in ((2**28,), (2**28 - 1, 1, 1), (10**6, 10**6, 10**6), (-7, -5, 4), (7, 5)):
+        with (
+            zipfile.ZipFile(tmp_path / "mnist.npz", "w") as archive,
+            archive.open("x_train.npy", "w") as member,
+        ):
+            np.lib.format.write_array_header_1_0(
+                member, {"shape": shape, "fortran_order": False, "descr": "|u1"}
+            )
+            member.write(bytes(140))
+        with pytest.raises(ValueError, match=r"mnist.npz is no MNIST archive"):
+            mnist.load(tmp_path / "mnist.npz")
 
 
 def test_bombs_are_refused_before_they_grow(tmp_path, monkeypatch):

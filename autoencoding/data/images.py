@@ -55,7 +55,7 @@ def load(
 
     Raises
     ------
-    FileNotFoundError, ValueError, pickle.UnpicklingError
+    FileNotFoundError, ValueError
         As those functions do; or there is no such class, no colour, or nothing to resize.
     """
     path = Path(path)

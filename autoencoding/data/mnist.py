@@ -7,6 +7,7 @@ import math
 import os
 import zipfile
 import zlib
+from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
@@ -74,44 +75,49 @@ def _idx(file: Path) -> NDArray[np.uint8]:
         opened.seek(0)
         stream: IO[bytes] = gzip.GzipFile(fileobj=opened) if zipped else opened  # type: ignore[assignment]
         try:
-            return _idx_array(file, stream)
-        except (EOFError, OSError, zlib.error) as error:
-            raise ValueError(f"{file} is damaged: {error}") from None
-
-
-def _idx_array(file: Path, stream: IO[bytes]) -> NDArray[np.uint8]:
-    head = stream.read(4)
-    if len(head) < 4 or head[:3] != b"\0\0\x08" or head[3] not in (1, 3):
-        raise ValueError(f"{file} must be an idx file of bytes, got a head of {head!r}")
-    raw = stream.read(4 * head[3])
-    sizes = [int.from_bytes(raw[i : i + 4]) for i in range(0, len(raw), 4)]
-    count = math.prod(sizes) if len(raw) == 4 * head[3] else 0
-    if not 0 < count <= MAX_BYTES:
-        raise ValueError(f"{file} must have up to {MAX_BYTES} bytes of data, got sizes {sizes}")
-    data = stream.read(count + 1)
-    if len(data) != count:
-        raise ValueError(f"{file} must have {count} bytes of data, for {sizes}, and no others")
-    return np.frombuffer(data, np.uint8).reshape(sizes)
+            head = stream.read(4)
+            if len(head) < 4 or head[:3] != b"\0\0\x08" or head[3] not in (1, 3):
+                raise ValueError(f"it must be an idx file of bytes, got a head of {head!r}")
+            raw = stream.read(4 * head[3]).ljust(4 * head[3], b"\0")
+            return _bytes(stream, [int.from_bytes(raw[i : i + 4]) for i in range(0, len(raw), 4)])
+        except (EOFError, OSError, ValueError, zlib.error) as error:
+            raise ValueError(f"{file} is damaged, get it again: {error}") from None
 
 
 def _npz(file: Path) -> list[NDArray[np.uint8]]:
-    try:
-        with zipfile.ZipFile(file) as archive:
-            sizes = {entry.filename: entry.file_size for entry in archive.infolist()}
-        for key in KEYS:
-            if not 0 < sizes.get(f"{key}.npy", 0) <= MAX_BYTES:
-                raise ValueError(f"{key} must have up to {MAX_BYTES} bytes, got {sizes}")
-        with np.load(file, allow_pickle=False) as arrays:
-            return [np.asarray(arrays[key]) for key in KEYS]
-    except (zipfile.BadZipFile, ValueError, EOFError, zlib.error, KeyError) as error:
-        raise ValueError(f"{file} is no MNIST archive of {', '.join(KEYS)}: {error}") from None
+    with open(file, "rb") as opened:
+        try:
+            with zipfile.ZipFile(opened) as archive:
+                return [_member(archive, f"{key}.npy") for key in KEYS]
+        except Exception as error:  # on damaged archives zipfile raises nearly anything
+            keys = ", ".join(KEYS)
+            raise ValueError(f"{file} is no MNIST archive of {keys}, or damaged: {error}") from None
+
+
+def _member(archive: zipfile.ZipFile, name: str) -> NDArray[np.uint8]:
+    """Read one array of an archive, as `numpy.load` would if it bounded its memory."""
+    with archive.open(name) as stream:
+        np.lib.format.read_magic(stream)
+        shape, fortran, dtype = np.lib.format.read_array_header_1_0(stream)
+        if dtype != np.uint8 or fortran:
+            raise ValueError(f"{name} must hold bytes in C order, got {dtype}")
+        return _bytes(stream, shape)
+
+
+def _bytes(stream: IO[bytes], shape: Sequence[int]) -> NDArray[np.uint8]:
+    """Read an array that is all that is left; nothing is allocated for what is only claimed."""
+    count = math.prod(shape)
+    if not 0 < count <= MAX_BYTES:
+        raise ValueError(f"it must have up to {MAX_BYTES} bytes of data, got shape {shape}")
+    data = stream.read(count + 1)
+    if len(data) != count:
+        raise ValueError(f"it must have {count} bytes of data, for {shape}, and no others")
+    return np.frombuffer(data, np.uint8).reshape(shape)
 
 
 def _require_pair(files: list[Path], images: NDArray[np.uint8], labels: NDArray[np.uint8]) -> None:
     for file, array, dims in ((files[0], images, 3), (files[1], labels, 1)):
-        if array.ndim != dims or array.dtype != np.uint8:
-            raise ValueError(
-                f"{file} must hold bytes of {dims} dimensions, got {array.dtype} {array.shape}"
-            )
+        if array.ndim != dims:
+            raise ValueError(f"{file} must hold bytes of {dims} dimensions, got {array.shape}")
     if len(images) != len(labels):
         raise ValueError(f"{files[1]} must have {len(images)} labels, got {len(labels)}")
