@@ -366,10 +366,18 @@ class Autoencoder(Model):
         parameters = manifest["parameters"]
         if corruption is not None:
             parameters["corruption"] = corruption
-        model = cls.__new__(cls)  # whatever a subclass asks for, a model is its parts
-        Autoencoder.__init__(model, **parameters, checkpoint=checkpoint, config=config)
-        model._restore(prefix, manifest)
+        model = cls.__new__(cls)
+        model._rebuild(parameters, checkpoint=checkpoint, config=config)
+        model._restore(path)
         return model
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `pickle`, `copy` and `joblib` keep; functions as well, unlike `save`."""
+        state = super().__getstate__()
+        return {**state, "parameters": {**self.parameters, "corruption": self.corruption}}
+
+    def _rebuild(self, parameters: dict[str, Any], **others: Any) -> None:
+        Autoencoder.__init__(self, **parameters, **others)  # a model is its parts
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -7,9 +7,12 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
+from sklearn.datasets import load_digits
 
+from autoencoder import Autoencoder
 from autoencoding.engine import checkpoints
 from autoencoding.graph import variables
+from autoencoding.models.variational import VariationalAutoencoder
 
 INDEX, DATA = "index", "data-00000-of-00001"
 
@@ -307,6 +310,77 @@ def test_a_manifest_of_another_format_is_refused(model, tmp_path):
     path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
     with pytest.raises(ValueError, match=r"model-1\.json has format 99, this version reads 2"):
         checkpoints.newest(tmp_path)
+
+
+def test_what_was_saved_in_format_2_loads_and_goes_on():
+    """Two models that were saved when this format was new, with what they made of some rows."""
+    saved = Path(__file__).with_name("format-2")
+    generator = np.random.default_rng(0)
+    train, held = (generator.normal(size=(n, 10)).round(3) for n in (12, 20))  # [n, 10]
+    digits, labels = (array[:60] for array in load_digits(return_X_y=True))  # [60, 64], [60]
+    with np.load(saved / "expected.npz") as expected:
+        with Autoencoder.load(saved / "plain") as ae:
+            assert ae.reconstruct(held) == pytest.approx(expected["plain"], abs=1e-5)
+            ae.epoch = 81
+            history = ae.train(train, 4, validation=held, resume=True, verbose=False)
+            assert len(history["loss"]) == 81
+        with VariationalAutoencoder.load(saved / "variational") as ae:
+            rebuilt = ae.reconstruct(digits, labels)
+            assert rebuilt == pytest.approx(expected["variational"], abs=1e-4)
+            ae.epoch = 4
+            history = ae.train(digits, 20, condition=labels, resume=True, verbose=False)
+            assert len(history["loss"]) == 4
+
+
+def test_a_manifest_of_any_json_is_refused(model, tmp_path):
+    path = model.save(tmp_path, 5).with_name("model-1.json")
+    for text in (
+        "[" * 100_000,
+        '{"format": 2, "sha256": "", "files": 3}',
+        '{"format": 2, "files": []}',
+    ):
+        path.write_text(text)
+        with pytest.raises(ValueError, match=r"model-1\.json is (no manifest|damaged)"):
+            checkpoints.newest(tmp_path)
+
+
+# One at a time
+
+
+def test_a_folder_is_held_until_the_end_or_an_error(tmp_path):
+    folder = tmp_path / "a" / "b"
+    for error in (None, KeyError):
+        with contextlib.suppress(KeyError), checkpoints.held(folder):
+            with (
+                pytest.raises(BlockingIOError, match=f"{folder} is in use"),
+                checkpoints.held(folder),
+            ):
+                pytest.fail("held twice")
+            with checkpoints.held(tmp_path / "another"), checkpoints.held(None):
+                pass
+            if error:
+                raise error
+    with checkpoints.held(str(folder)):
+        pass
+
+
+def test_what_tensorflow_cannot_write_is_an_os_error(model, tmp_path, monkeypatch):
+    def full(*args, **options):
+        raise tf.errors.ResourceExhaustedError(None, None, "no space on the disk")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(tf1.train.Saver, "save", full)
+        with pytest.raises(OSError, match=f"could not save to {tmp_path}: no space on the disk"):
+            model.save(tmp_path, 5)
+    model.save(tmp_path, 6)
+
+
+def test_a_save_that_has_gone_is_a_missing_file(model, tmp_path):
+    model.save(tmp_path, 5)
+    found, manifest = checkpoints.newest(tmp_path)
+    (tmp_path / f"model-1.{DATA}").unlink()
+    with pytest.raises(FileNotFoundError, match="model-1.data"):
+        model.restore(found, manifest)
 
 
 # Another model

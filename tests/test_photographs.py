@@ -5,6 +5,8 @@ import sys
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from PIL import Image
 
 from autoencoding.data.photographs import crops, load_images, rows_to_images, sample_crops
@@ -168,6 +170,17 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
         load_images(save(tmp_path / "a.png"))
 
 
+def test_a_file_that_claims_more_pixels_than_it_can_hold_is_refused(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 3000 2000 255\n" + bytes(5000))
+    with pytest.raises(ValueError, match="a.pgm: .*it claims 2000 x 3000 pixels in 5017 bytes"):
+        load_images(tmp_path)
+
+
+def test_a_large_photograph_of_one_colour_is_read(tmp_path):
+    save(tmp_path / "a.png", np.full((1900, 2200), 7, np.uint8))
+    assert load_images(tmp_path)[0].mean() == 7
+
+
 @pytest.mark.parametrize("value", [-1.0, 256.0, np.nan])
 def test_pixels_of_unknown_range_are_refused(tmp_path, value):
     save(tmp_path / "a.tif", np.array([[0, value]], np.float32))
@@ -195,6 +208,14 @@ def test_rows_and_images_are_inverse():
     assert images.shape == (2, 3, 4)
     assert images[1, 2, 3] == rows[1, 11]
     assert images[1, 1, 0] == rows[1, 4]
+
+
+@given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 9), st.sampled_from(["u1", "f4"]))
+def test_rows_and_images_of_any_size_are_inverse(n, height, width, dtype):
+    images = np.arange(n * height * width).reshape(n, height, width).astype(dtype)
+    rows = images.reshape(n, height * width)
+    assert np.array_equal(rows_to_images(rows, height, width), images)
+    assert rows_to_images(rows, height, width).dtype == rows.dtype
 
 
 @pytest.mark.parametrize("shape", [(2, 11), (12,), (2, 3, 4)])

@@ -62,15 +62,6 @@ def test_main_imgs_trains_on_one_class_and_draws(tmp_path, form):
     assert any((tmp_path / "images.ckpt").glob("model-*.json"))
 
 
-def test_main_imgs_learns_on_the_sample_without_any_data(tmp_path):
-    options = "--sample --epochs 12 --hidden 20 --seed 0"
-    ran = run_script("main_imgs.py", *options.split(), folder=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    assert "shape of the training data (1550, 1024)" in ran.stdout
-    assert all(ratio < 1.2 for _, ratio in figures_of(ran.stdout))
-    assert (tmp_path / "images.png").read_bytes().startswith(PNG)
-
-
 def test_main_imgs_names_the_classes_when_there_is_no_such(tmp_path):
     write_folder(tmp_path)
     ran = run_script("main_imgs.py", "--label", "unicorn", folder=tmp_path)

@@ -682,6 +682,15 @@ def test_a_file_that_is_not_there_is_named(tmp_path):
         opened([*paths([ROWS], tmp_path), tmp_path / "missing.npy"])
 
 
+def test_a_file_that_was_cut_off_is_named(tmp_path):
+    (path,) = paths([ROWS], tmp_path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=f"^data must be arrays of numbers, got {path}"):
+            opened([path])
+
+
 # Weights
 
 

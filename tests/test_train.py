@@ -208,6 +208,14 @@ def test_the_rate_follows_the_schedule(iris):
         assert found == pytest.approx(0.01 * np.minimum(1, 2 * shares))
 
 
+def test_steps_by_hand_take_the_whole_rate_after_training_and_loading(iris):
+    with model(4, 2, 3, 0.01, checkpoint="model.ckpt") as ae:
+        assert ae.train(iris, verbose=False)["learning_rate"][-1] < 1e-3
+        assert ae.session.run(ae.rate) == np.float32(0.01)
+    with Autoencoder.load("model.ckpt") as loaded:
+        assert loaded.session.run(loaded.rate) == np.float32(0.01)
+
+
 def test_a_plateau_lowers_the_rate(iris):
     with model(4, 1, 60, 0.05, schedule=Plateau(0.1, 3)) as ae:
         history = ae.train(iris, validation=0.2, verbose=False)

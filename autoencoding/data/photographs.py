@@ -19,6 +19,9 @@ from cifar import LUMA  # Pillow's, too
 
 # Pillow knows more formats, but some of them start other programs (EPS) or need them.
 FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+# What a file may claim without holding it: no photograph is packed like a bomb.
+PIXELS = 2**22
+PIXELS_PER_BYTE = 1000
 SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
 
 
@@ -208,6 +211,7 @@ def _read(file: Path, channels: int) -> NDArray[np.float32]:
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(opened, formats=FORMATS) as image:
+                _check_claim(image, os.fstat(opened.fileno()).st_size)
                 pixels = _decoded(ImageOps.exif_transpose(image), channels)
         except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
             raise ValueError(
@@ -216,6 +220,12 @@ def _read(file: Path, channels: int) -> NDArray[np.float32]:
     if not (pixels.min() >= 0 and pixels.max() <= 255):
         raise ValueError(f"{file}: pixels must be from 0 to 255 (or 65535), save it with 8 bits")
     return pixels  # [height, width, channels]
+
+
+def _check_claim(image: Image.Image, n_bytes: int) -> None:
+    """Refuse more pixels than a file of this size can hold; nothing is decoded yet."""
+    if image.width * image.height > max(PIXELS, PIXELS_PER_BYTE * n_bytes):
+        raise ValueError(f"it claims {image.height} x {image.width} pixels in {n_bytes} bytes")
 
 
 def _decoded(image: Image.Image, channels: int) -> NDArray[np.float32]:

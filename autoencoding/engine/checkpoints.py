@@ -4,31 +4,65 @@ A save is `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFl
 `model-7.json`, the manifest, which names the others with their SHA-256. The manifest is renamed
 into place last, so a save that was interrupted has none and does not count. Where validation has
 found weights better than those last trained, the `Saver` writes the best, and `model-7.last.npz`
-keeps the others to go on with.
+keeps the others to go on with. One process at a time trains into a folder, holding its lock.
 """
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import json
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
+from filelock import FileLock, Timeout
 
 FORMAT = 2
 KEPT = 5  # saves of the same folder
 LAST = ".last.npz"
+LOCK = "training.lock"  # stays, empty; who holds it is for the operating system to know
 
 
 def saver() -> tf1.train.Saver:
     """Make a `Saver` for all variables of the current graph; this module removes old saves."""
     return tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
+
+
+@contextlib.contextmanager
+def held(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Keep others from writing to a folder, until this ends or the process dies.
+
+    Parameters
+    ----------
+    folder : path or None
+        Made where it is missing; None is nothing to hold.
+
+    Raises
+    ------
+    BlockingIOError
+        Another process, or another model of this one, holds it.
+    OSError
+        It can't be made or written to.
+    """
+    if folder is None:
+        yield
+        return
+    os.makedirs(folder, exist_ok=True)
+    try:
+        holding = FileLock(Path(folder) / LOCK).acquire(blocking=False)
+    except Timeout:
+        raise BlockingIOError(
+            f"{folder} is in use: another run trains into it; let it end, or give another folder"
+        ) from None
+    with holding:
+        yield
 
 
 def save(
@@ -55,14 +89,23 @@ def save(
     -------
     Path
         Prefix of the new save, as `Saver.restore` takes it.
+
+    Raises
+    ------
+    OSError
+        The disk is full, or the folder can't be written to; what was saved before is whole.
     """
     folder = Path(folder)
     folder.mkdir(parents=True, exist_ok=True)
     number = 1 + max(_numbers(folder), default=0)
-    with session.graph.as_default():
-        prefix = Path(
-            saver.save(session, str(folder / "model"), global_step=number, write_meta_graph=False)
-        )
+    try:
+        with session.graph.as_default():
+            path = saver.save(
+                session, str(folder / "model"), global_step=number, write_meta_graph=False
+            )
+    except tf.errors.OpError as error:  # such as a full disk, in TensorFlow's terms
+        raise OSError(f"could not save to {folder}: {error.message}") from error
+    prefix = Path(path)
     if last is not None:
         np.savez(f"{prefix}{LAST}", **last)  # type: ignore[arg-type]
     manifest = {
@@ -126,10 +169,17 @@ def restore(
     ------
     ValueError
         A variable is missing, or has another shape. `Saver.restore` itself would not mind.
+    FileNotFoundError
+        The save is gone: a run that trains into its folder has made newer ones since.
     """
     require_same(prefix, manifest["variables"], shapes(session.graph))
-    with session.graph.as_default():
-        saver.restore(session, str(prefix))
+    try:
+        with session.graph.as_default():
+            saver.restore(session, str(prefix))
+    except (ValueError, tf.errors.OpError):
+        for name in manifest["files"]:
+            prefix.with_name(name).stat()
+        raise
     if f"{prefix.name}{LAST}" not in manifest["files"]:
         return None
     with np.load(f"{prefix}{LAST}", allow_pickle=False) as last:
@@ -163,14 +213,14 @@ def _verified(prefix: Path) -> dict[str, Any]:
     path = prefix.with_name(f"{prefix.name}.json")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        found, digest = manifest["format"], manifest.pop("sha256")
-    except (ValueError, KeyError, TypeError, AttributeError) as error:
-        raise ValueError(f"{path} is no manifest: {error!r}") from None
+        found, digest, files = manifest["format"], manifest.pop("sha256"), dict(manifest["files"])
+    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+        raise ValueError(f"{path} is no manifest: {error!r:.200}") from None
     if found != FORMAT:
         raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}")
     if _digest(manifest) != digest:
         raise ValueError(f"{path} is damaged: its SHA-256 is not {digest}")
-    for name, digest in manifest["files"].items():
+    for name, digest in files.items():
         if _sha256(path.with_name(Path(name).name)) != digest:
             raise ValueError(f"{path.with_name(name)} is damaged: its SHA-256 is not {digest}")
     return manifest

@@ -148,9 +148,12 @@ class Model:
         ValueError, TypeError
             Bad input; the model is unchanged.
         FloatingPointError
-            The loss became infinite or NaN.
+            The loss became infinite or NaN; the model is as it last reported.
         KeyboardInterrupt
             Ctrl-C; the message says how to go on.
+        OSError
+            The checkpoint can't be written, or another run trains into its folder
+            (`BlockingIOError`); what it holds stays whole.
         RuntimeError
             The model is closed, or there is nothing to resume.
         """
@@ -174,7 +177,7 @@ class Model:
         fitted = {} if resume else self._ports.fit(rows)
         progress = (self._resumed if resume else self._planned)(rows, held, batch_size)
         reports = Reports(progress, self.graph, every, verbose, progress_bar, log)
-        with postponed_interrupt() as asked, reports:
+        with checkpoints.held(self.checkpoint), postponed_interrupt() as asked, reports:
             if not resume:
                 self._begin(progress, fitted)
             planned = {"planned_steps": np.array(progress.planned_steps)}
@@ -198,13 +201,13 @@ class Model:
             for _ in trainer.run(every):
                 reports.report(lambda: self._shown(held or rows, image_shape))
                 if self.checkpoint is not None:
-                    self.save(self.checkpoint)
-        self.session.run(self._ports.rate.initializer)  # for steps by hand, with `train_op`
+                    self._save(self.checkpoint)
+        self._reset_rate()
         if asked.is_set():
             raise KeyboardInterrupt(progress.how_to_go_on(self.checkpoint))
         return copy.deepcopy(progress.history)
 
-    def test(self, data: ArrayLike) -> np.ndarray:
+    def test(self, data: ArrayLike, condition: ArrayLike | None = None) -> np.ndarray:
         """Print rows, their codes and reconstructions, as in the chapter's listing 11.5.
 
         A model that is not trained restores its checkpoint, so that one process can test what
@@ -213,6 +216,7 @@ class Model:
         Parameters
         ----------
         data : array-like, shape [n, input_dim]
+        condition : array-like, shape [n, condition_dim], where the model takes one
 
         Returns
         -------
@@ -229,8 +233,9 @@ class Model:
         self._require_open()
         if self._progress is None and self.checkpoint is not None:
             with contextlib.suppress(FileNotFoundError):
-                self._restore(*checkpoints.newest(self.checkpoint))
-        hidden, reconstructed = self.encode(data), self.reconstruct(data)
+                self._restore(self.checkpoint)
+        hidden = self.encode(data, condition)  # [n, hidden_dim]
+        reconstructed = self.reconstruct(data, condition)  # [n, target_dim]
         print("input", data)
         print("compressed", hidden)
         print("reconstructed", reconstructed)
@@ -289,7 +294,21 @@ class Model:
         return variables.read(self.session, TRAINED)
 
     def save(self, path: str | os.PathLike[str]) -> None:
-        """Add a complete save to the folder `path`, from which `load` rebuilds this model."""
+        """Add a complete save to the folder `path`, from which `load` rebuilds this model.
+
+        Raises
+        ------
+        OSError
+            It can't be written, or another run trains into it; what it holds stays whole.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        self._require_trained()
+        with checkpoints.held(path):
+            self._save(path)
+
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        """The same for a folder that is held already."""
         progress = self._require_trained()
         description = {
             "class": type(self).__name__,
@@ -297,6 +316,26 @@ class Model:
             "training": progress.to_json(),
         }
         checkpoints.save(path, self.saver, self.session, description, progress.last)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `pickle`, `copy` and `joblib` keep; a `config` is not, as with `load`."""
+        self._require_open()
+        return {
+            "parameters": self.parameters,
+            "checkpoint": self.checkpoint,
+            "values": variables.read(self.session),
+            "progress": None if self._progress is None else self._progress.copy(),
+            "start": self._start,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._rebuild(state["parameters"], checkpoint=state["checkpoint"])
+        variables.write(self.session, state["values"])
+        self._progress, self._start = state["progress"], state["start"]
+
+    def _rebuild(self, parameters: dict[str, Any], **others: Any) -> None:
+        """Make this the model of these parameters, whatever its class asks for."""
+        raise NotImplementedError
 
     def close(self) -> None:
         """Free the session; whatever is asked of the model afterwards is a RuntimeError."""
@@ -334,7 +373,7 @@ class Model:
 
     def _to_resume(self) -> Progress:
         if self._progress is None and self.checkpoint is not None:
-            self._restore(*checkpoints.newest(self.checkpoint))
+            self._restore(self.checkpoint)
         return self._require_trained()
 
     def _resumed(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
@@ -355,6 +394,10 @@ class Model:
         factors = schedules.warm_up(done, self.warm_up) * self.schedule.factors(done, losses)
         return self.learning_rate * factors
 
+    def _reset_rate(self) -> None:
+        """For steps by hand, with `train_op`: where a schedule ends, nothing is learnt any more."""
+        self.session.run(self._ports.rate.initializer)
+
     def _shown(
         self, rows: Rows, image_shape: Sequence[int] | None
     ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
@@ -363,13 +406,23 @@ class Model:
             return self.weights, None
         return self.weights, self._ports.side_by_side(rows, image_shape, SHOWN)
 
-    def _restore(self, prefix: Path, manifest: dict[str, Any]) -> None:
+    def _restore(self, folder: str | os.PathLike[str]) -> None:
+        """Take up the newest save of a folder, or one newer still if a run goes on there."""
+        while True:
+            prefix, manifest = checkpoints.newest(folder)
+            try:
+                return self._restore_save(prefix, manifest)
+            except FileNotFoundError:  # removed since: there is another, or `newest` says so
+                continue
+
+    def _restore_save(self, prefix: Path, manifest: dict[str, Any]) -> None:
         wanted = {"class": type(self).__name__, **self.parameters}
         saved = {"class": manifest["class"], **manifest["parameters"]}
         for name in self.PLAN:
             del wanted[name], saved[name]
         checkpoints.require_same(prefix, saved, wanted)
         last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        self._reset_rate()
         self._progress = Progress(**manifest["training"], last=last)
 
     def _require_trainable(self) -> None:

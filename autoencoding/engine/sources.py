@@ -449,7 +449,7 @@ def _is_stored(value: Any) -> bool:
 def _mapped(name: str, path: Any) -> np.ndarray:
     try:
         return np.load(os.fspath(path), mmap_mode="r", allow_pickle=False)
-    except ValueError as error:
+    except (ValueError, EOFError) as error:
         raise ValueError(
             f"{name} must be arrays of numbers, got {os.fspath(path)}: {error}"
         ) from None

@@ -8,9 +8,11 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
+from numpy.typing import ArrayLike
 
 from autoencoder import Autoencoder
 from autoencoding import checks
+from autoencoding.engine import sources
 from autoencoding.engine.sources import Rows, RowsLike
 from autoencoding.graph.codes import Gaussian, When
 from autoencoding.graph.losses import Loss
@@ -154,10 +156,10 @@ class VariationalAutoencoder(Autoencoder):
 
     def interpolate(
         self,
-        a: RowsLike,
-        b: RowsLike,
+        a: ArrayLike,
+        b: ArrayLike,
         steps: int = 10,
-        condition: RowsLike | None = None,
+        condition: ArrayLike | None = None,
     ) -> np.ndarray:
         """Decode the codes on the line from that of one row to that of another.
 
@@ -166,7 +168,7 @@ class VariationalAutoencoder(Autoencoder):
         a, b : arrays, shape [input_dim]
         steps : int
             How many, both ends included.
-        condition : array, shape [condition_dim], where the model takes one
+        condition : array, shape [condition_dim], or int, where the model takes one
 
         Returns
         -------
@@ -174,11 +176,17 @@ class VariationalAutoencoder(Autoencoder):
             In raw units.
         """
         share = np.linspace(0, 1, checks.integer("steps", steps, minimum=2))[:, None]  # [steps, 1]
-        ends = np.stack([np.ravel(a), np.ravel(b)])  # [2, input_dim]
-        told = None if condition is None else np.tile(np.ravel(condition), (2, 1))  # [2, c]
-        first, last = self.encode(ends, told)  # [hidden_dim] each
-        told = None if told is None else np.tile(told[:1], (len(share), 1))  # [steps, c]
+        first, last = (self._code_of(*end, condition) for end in (("a", a), ("b", b)))
+        told = None if condition is None else [condition] * len(share)
         return self.decode((1 - share) * first + share * last, told)  # [steps, target_dim]
+
+    def _code_of(self, name: str, row: ArrayLike, condition: ArrayLike | None) -> np.ndarray:
+        """Code [1, hidden_dim] of one row [input_dim], called so in messages."""
+        self._require_trained()
+        told = None if condition is None else [condition]
+        given = {"x": np.reshape(row, (1, -1)), "condition": told}
+        rows = sources.open_rows(given, self.form.without("target").called(x=name))
+        return self._ports.run_all(self._ports.encoded, rows)
 
     def _each_draw(
         self, fetch: tf.Tensor, rows: Rows, samples: int, seed: int
