@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow lint clean
+.PHONY: run test test-slow coverage mutants fuzz lint clean
 
 run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options on.
 	$(BIN)/python main.py $(ARGS)
@@ -11,6 +11,15 @@ test: .venv/ready-for-tests ## The quick tests; none needs the network.
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow
+
+coverage: .venv/ready-for-tests ## Lines of the library that the quick tests run.
+	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+
+mutants: .venv/ready-for-tests ## Changes of the guards that no test notices.
+	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/mutants.py $(ARGS)
+
+fuzz: .venv/ready-for-tests ## Damaged files, 150,000 of them.
+	PYTHONPATH=. $(BIN)/python tests/fuzz.py $(ARGS)
 
 lint: .venv/ready-for-tests
 	$(BIN)/ruff check .
