@@ -42,6 +42,13 @@ def test_a_whole_number_below_the_minimum_is_refused(value, minimum):
     assert checks.integer("epoch", minimum, minimum) == minimum
 
 
+def test_a_whole_number_beyond_int64_is_refused():
+    assert checks.integer("seed", 2**63 - 1) == 2**63 - 1
+    for value in (2**63, 2**64, 10**30):
+        with pytest.raises(ValueError, match=rf"^seed must be below 2\*\*63, got {value}$"):
+            checks.integer("seed", value)
+
+
 @pytest.mark.parametrize("value", [1, 0.001, np.float32(0.5), np.int64(2)])
 def test_positive_numbers_become_float(value):
     number = checks.positive("rate", value)
@@ -109,6 +116,38 @@ def test_zero_of_another_kind_is_a_type_error(value):
         checks.at_least_zero("min_gain", value)
 
 
+@pytest.mark.parametrize("value", [0, 0.0, 0.25, np.float32(0.5), 1 - 1e-12])
+def test_fractions_become_float(value):
+    number = checks.fraction("fraction", value)
+    assert type(number) is float
+    assert number == value
+
+
+@pytest.mark.parametrize("value", [1, 1.5, -0.1, float("nan")])
+def test_a_fraction_of_all_or_less_than_nothing_is_refused(value):
+    with pytest.raises(ValueError, match="^fraction must be"):
+        checks.fraction("fraction", value)
+
+
+@pytest.mark.parametrize("value", [0, -3, 1e-60, np.float32(0.5), 3e38])
+def test_real_numbers_become_float(value):
+    number = checks.real("mean", value)
+    assert type(number) is float
+    assert number == value
+
+
+@pytest.mark.parametrize("value", [float("nan"), float("inf"), -np.inf, 1e39])
+def test_a_number_that_is_not_finite_is_refused(value):
+    with pytest.raises(ValueError, match="^mean must be finite as float32, got"):
+        checks.real("mean", value)
+
+
+@pytest.mark.parametrize("value", [True, "1", None, [1.0], 1j])
+def test_anything_but_a_real_number_is_a_type_error(value):
+    with pytest.raises(TypeError, match="^mean must be a number, got"):
+        checks.real("mean", value)
+
+
 def test_a_choice_is_one_of_those_allowed():
     assert checks.choice("scaling", "global", ("global", None)) == "global"
     assert checks.choice("scaling", None, ("global", None)) is None
@@ -136,6 +175,78 @@ def test_the_shape_of_an_image_becomes_a_tuple_of_int(value):
 def test_another_shape_of_an_image_is_refused(value):
     with pytest.raises(ValueError, match="image_shape must"):
         checks.image_shape("image_shape", value, 12)
+
+
+def test_what_an_image_may_be_is_told():
+    with pytest.raises(
+        ValueError, match=r"^side must be \(height, width\) or \(.*, 3 or 4\), got 5$"
+    ):
+        checks.image_shape("side", 5, 25)
+
+
+@pytest.mark.parametrize("value", [(3, 4, 1), [3, np.int64(4), 3], np.array([3, 4, 7])])
+def test_three_sizes_become_a_tuple_of_int(value):
+    shape = checks.shape("input_shape", value)
+    assert shape == tuple(value)
+    assert [type(size) for size in shape] == [int] * 3
+
+
+@pytest.mark.parametrize("value", [5, None, "abc", (3, 4), (3, 4, 1, 1), (3, 0, 1), (3, 4, 1.5)])
+def test_other_sizes_are_refused(value):
+    with pytest.raises(ValueError, match=r"^input_shape must be \(height, width, channels\), got"):
+        checks.shape("input_shape", value)
+
+
+def test_images_become_rows():
+    images = np.arange(24.0).reshape(2, 3, 4, 1)
+    for form in (images, images[..., 0], images.reshape(2, 12)):
+        assert np.array_equal(checks.rows("data", form, (3, 4, 1)), images.reshape(2, 12))
+    assert checks.rows("data", images.reshape(2, 2, 2, 3), (2, 2, 3)).shape == (2, 12)
+
+
+@pytest.mark.parametrize(
+    ("shape", "wanted"),
+    [
+        ((2, 4, 3, 1), (3, 4, 1)),  # as many numbers, but turned
+        ((2, 12, 1), (3, 4, 1)),
+        ((2, 3, 4), (3, 4, 3)),  # gray where colour is wanted
+        ((2, 1, 3, 4, 1), (3, 4, 1)),
+    ],
+)
+def test_images_of_another_shape_are_refused(shape, wanted):
+    told = (
+        rf"^data must have 2 dimensions, or be images \[{wanted[0]}, .*\], got shape \({shape[0]}"
+    )
+    with pytest.raises(ValueError, match=told):
+        checks.rows("data", np.zeros(shape), wanted)
+
+
+def test_what_is_told_of_a_row_ends_with_what_to_do():
+    with pytest.raises(ValueError, match=r"^data must have 2 .*; one row is reshape\(1, -1\)$"):
+        checks.rows("data", [1, 2, 3], (3,))
+
+
+@pytest.mark.parametrize("labels", [[2, 0, 1], np.array([2.0, 0, 1]), np.array([2, 0, 1], "u1")])
+def test_labels_become_rows_with_a_one(labels):
+    rows = checks.one_hot("condition", labels, 3)
+    assert rows.dtype == np.float32
+    assert rows.tolist() == [[0, 0, 1], [1, 0, 0], [0, 1, 0]]
+
+
+@pytest.mark.parametrize(
+    ("labels", "message"),
+    [
+        ([0, np.nan], "condition must be finite"),
+        ([], "condition must be whole numbers"),
+        ([0, 0.5], "condition must be whole numbers"),
+        ([0, 3], "condition must be from 0 to 2, got 0 to 3"),
+        ([-1, 0], "condition must be from 0 to 2, got -1 to 0"),
+        (["a"], "condition must"),
+    ],
+)
+def test_what_is_no_label_is_refused(labels, message):
+    with pytest.raises(ValueError, match=message):
+        checks.one_hot("condition", labels, 3)
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])

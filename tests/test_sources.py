@@ -436,7 +436,7 @@ def test_a_stream_keeps_no_more_than_a_pool(monkeypatch):
         for order in stream.orders(seeded(), 10):
             stream.take(order)
 
-    assert peak_of(use) < 60_000
+    assert peak_of(use) < 70_000
 
 
 def calls(function):

@@ -2,6 +2,7 @@
 
 import os
 import pty
+import re
 import subprocess
 import sys
 import termios
@@ -59,12 +60,14 @@ def test_the_best_epoch_is_kept_and_training_ends_by_patience(iris):
     assert losses[-1] > losses[best]
 
 
-def test_without_patience_the_best_epoch_is_kept_all_the_same():
+def test_without_patience_the_best_epoch_is_kept_all_the_same(capsys):
     generator = np.random.default_rng(0)
     train, held = generator.normal(size=(12, 10)), generator.normal(size=(200, 10))
     ae = model(10, 8, 60, 0.02, schedule="constant")
-    losses = ae.train(train, 4, validation=held, verbose=False)["validation_loss"]
+    losses = ae.train(train, 4, validation=held)["validation_loss"]
     assert len(losses) == 60
+    told = rf"^epoch {np.argmin(losses)} is kept: loss = .*, validation loss = {min(losses)}$"
+    assert re.search(told, capsys.readouterr().out, re.MULTILINE)
     assert rmse(ae.reconstruct(held), held) == pytest.approx(min(losses), rel=1e-5)
 
 
@@ -115,6 +118,16 @@ def test_validation_takes_targets_and_weights(iris):
         ({"validation": 0.999}, ValueError, "0.999 of 150 is 150"),
         ({"validation": np.full((3, 4), np.nan)}, ValueError, "validation must be finite"),
         ({"validation": np.ones((3, 5))}, ValueError, "validation must have 4 columns"),
+        (
+            {"target": np.ones((150, 4)), "validation": np.ones((3, 4))},
+            ValueError,
+            "validation must be a share, or a tuple: rows, and their target",
+        ),
+        (
+            {"sample_weight": np.eye(1, 150)[0], "validation": 0.5},
+            ValueError,
+            "sample_weight must not be 0 for every row on one side of validation",
+        ),
     ],
 )
 def test_bad_options_leave_the_model_as_it_is(iris, options, error, message):
@@ -360,12 +373,13 @@ def test_an_error_of_the_source_leaves_the_last_report(iris):
 # Seeing it
 
 
-def test_a_log_holds_losses_weights_and_images(iris, tmp_path):
+@pytest.mark.parametrize("shape", [(3, 4), None])
+def test_a_log_holds_losses_weights_and_images(iris, tmp_path, shape):
     generator = np.random.default_rng(0)
     data = generator.uniform(0, 255, (50, 12))
     with model(12, 2, 5) as ae:
         history = ae.train(
-            data, every=2, validation=0.2, log=tmp_path / "log", image_shape=(3, 4), verbose=False
+            data, every=2, validation=0.2, log=tmp_path / "log", image_shape=shape, verbose=False
         )
     scalars, others = {}, set()
     (path,) = (tmp_path / "log").iterdir()
@@ -378,8 +392,10 @@ def test_a_log_holds_losses_weights_and_images(iris, tmp_path):
     for name in ("loss", "validation_loss", "learning_rate"):
         assert list(scalars[name]) == [0, 1, 2, 3, 4]
         assert list(scalars[name].values()) == pytest.approx(history[name])
-    for tag in ("encode/weights", "decode/biases", "reconstructed"):
+    for tag in ("encode/weights", "decode/biases"):
         assert {step for step, other in others if other == tag} == {0, 2, 4}
+    images = {step for step, other in others if other == "reconstructed"}
+    assert images == ({0, 2, 4} if shape else set())
 
 
 @pytest.mark.parametrize("options", [{"log": "file/log"}, {"image_shape": (2, 3)}])

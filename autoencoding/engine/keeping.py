@@ -1,0 +1,163 @@
+"""What a model is while it lives, a graph and a session: opened, saved, copied and closed."""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import os
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, ClassVar, Self
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+
+from autoencoding.engine import checkpoints
+from autoencoding.engine.ports import Ports
+from autoencoding.engine.progress import Progress
+from autoencoding.graph import variables
+
+
+class Kept:
+    """A graph that a subclass builds, a session on it, and how far it has been trained."""
+
+    # parameters that a checkpoint must share with a model that is to hold it, and the rest
+    ARCHITECTURE: ClassVar[tuple[str, ...]]
+    PLAN: ClassVar[tuple[str, ...]]
+
+    checkpoint: Path | None
+
+    def _open(self, config: tf1.ConfigProto | None) -> None:
+        """Build the graph, finalise it, and begin a session on it."""
+        self.graph = tf.Graph()
+        with _collector_paused(), self.graph.as_default():
+            parts = self._build()
+            self.saver = checkpoints.saver()
+            self.init = tf1.global_variables_initializer()
+        self.graph.finalize()
+        self.session = tf1.Session(graph=self.graph, config=config or _growing_memory())
+        self.session.run(self.init)
+        self._ports = Ports(self.session, **parts)
+        self._progress: Progress | None = None  # None until trained or restored
+        self._start: dict[str, np.ndarray] = {}  # weights that training begins with, by name
+        self._closed = False
+
+    def _build(self) -> dict[str, Any]:
+        """Add everything to the current graph; the fields of `Ports`, but for the session."""
+        raise NotImplementedError
+
+    @property
+    def parameters(self) -> dict[str, Any]:
+        """What the constructor needs to build this model again, without places on this machine."""
+        raise NotImplementedError
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Add a complete save to the folder `path`, from which `load` rebuilds this model.
+
+        Raises
+        ------
+        OSError
+            It can't be written, or another run trains into it; what it holds stays whole.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        self._require_trained()
+        with checkpoints.held(path):
+            self._save(path)
+
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        """The same for a folder that is held already."""
+        progress = self._require_trained()
+        description = {
+            "class": type(self).__name__,
+            "parameters": self.parameters,
+            "training": progress.to_json(),
+        }
+        checkpoints.save(path, self.saver, self.session, description, progress.last)
+
+    def __getstate__(self) -> dict[str, Any]:
+        """What `pickle`, `copy` and `joblib` keep; a `config` is not, as with `load`."""
+        self._require_open()
+        return {
+            "parameters": self.parameters,
+            "checkpoint": self.checkpoint,
+            "values": variables.read(self.session),
+            "progress": None if self._progress is None else self._progress.copy(),
+            "start": self._start,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        self._rebuild(state["parameters"], checkpoint=state["checkpoint"])
+        variables.write(self.session, state["values"])
+        self._progress, self._start = state["progress"], state["start"]
+
+    def _rebuild(self, parameters: dict[str, Any], **others: Any) -> None:
+        """Make this the model of these parameters, whatever its class asks for."""
+        raise NotImplementedError
+
+    def close(self) -> None:
+        """Free the session; whatever is asked of the model afterwards is a RuntimeError."""
+        self.session.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    def _restore(self, folder: str | os.PathLike[str]) -> None:
+        """Take up the newest save of a folder, or one newer still if a run goes on there."""
+        while True:
+            prefix, manifest = checkpoints.newest(folder)
+            try:
+                return self._restore_save(prefix, manifest)
+            except FileNotFoundError:  # removed since: there is another, or `newest` says so
+                continue
+
+    def _restore_save(self, prefix: Path, manifest: dict[str, Any]) -> None:
+        wanted = {"class": type(self).__name__, **self.parameters}
+        saved = {"class": manifest["class"], **manifest["parameters"]}
+        for name in self.PLAN:
+            del wanted[name], saved[name]
+        checkpoints.require_same(prefix, saved, wanted)
+        last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        self._reset_rate()
+        self._progress = Progress(**manifest["training"], last=last)
+
+    def _reset_rate(self) -> None:
+        """For steps by hand, with `train_op`: where a schedule ends, nothing is learnt any more."""
+        self.session.run(self._ports.rate.initializer)
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this model is closed: load it again, or make another")
+
+    def _require_trained(self) -> Progress:
+        self._require_open()
+        if self._progress is None:
+            name = type(self).__name__
+            raise RuntimeError(f"this model is not trained: call train(data), or {name}.load(path)")
+        return self._progress
+
+
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's garbage collector from a walk through all of TensorFlow in between.
+
+    Its first full one falls into the building of the first graph, and takes a third of that time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _growing_memory() -> tf1.ConfigProto:
+    config = tf1.ConfigProto()
+    config.gpu_options.allow_growth = True
+    return config
