@@ -144,6 +144,65 @@ def test_only_the_newest_saves_are_kept(model, tmp_path):
         }
 
 
+def test_tensorflows_own_limit_removes_nothing(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(checkpoints, "KEPT", 8)
+    for value in range(9):
+        model.save(tmp_path, value)
+    assert saves(tmp_path) == set(range(2, 10))
+
+
+def test_of_a_save_that_is_removed_the_manifest_goes_first(model, tmp_path, monkeypatch):
+    gone, unlink = [], Path.unlink
+
+    def noted(path, **options):
+        gone.append(path.name)
+        unlink(path, **options)
+
+    for value in range(checkpoints.KEPT):
+        model.save(tmp_path, value)
+    with monkeypatch.context() as patch:
+        patch.setattr(Path, "unlink", noted)
+        model.save(tmp_path, 9)
+    assert gone[0] == "model-1.json"
+    assert sorted(gone) == ["model-1.data-00000-of-00001", "model-1.index", "model-1.json"]
+
+
+def test_weights_to_go_on_with_are_kept_beside_the_others(model, tmp_path):
+    last = {"weights": np.float32([1, 2, 3]), "part/biases": np.float32([4, 5])}
+    checkpoints.save(tmp_path, model.saver, model.session, {}, last)
+    with another_model() as other:
+        found = checkpoints.restore(*checkpoints.newest(tmp_path), other.saver, other.session)
+        np.testing.assert_equal(found, last)
+        assert other.weights() == [0, 0, 0]
+    model.save(tmp_path, 7)
+    found = checkpoints.restore(*checkpoints.newest(tmp_path), model.saver, model.session)
+    assert found is None
+
+
+def test_what_goes_wrong_with_a_whole_save_is_told_as_it_is(model, tmp_path, monkeypatch):
+    def lost(*args):
+        raise tf.errors.DataLossError(None, None, "memory is bad")
+
+    model.save(tmp_path, 5)
+    monkeypatch.setattr(tf1.train.Saver, "restore", lost)
+    with pytest.raises(tf.errors.DataLossError, match="memory is bad"):
+        model.restore(*checkpoints.newest(tmp_path))
+
+
+class Trap:
+    """Would be run by unpickling."""
+
+    def __reduce__(self):
+        return pytest.fail, ("unpickled",)
+
+
+def test_what_was_pickled_into_a_save_is_not_run(model, tmp_path):
+    last = {"weights": np.array([Trap()], object)}
+    checkpoints.save(tmp_path, model.saver, model.session, {}, last)
+    with pytest.raises(ValueError, match="allow_pickle=False"):
+        model.restore(*checkpoints.newest(tmp_path))
+
+
 def test_numbers_go_on_with_another_saver(model, tmp_path):
     for value in range(4):
         model.save(tmp_path, value)
@@ -362,6 +421,7 @@ def test_a_folder_is_held_until_the_end_or_an_error(tmp_path):
                 raise error
     with checkpoints.held(str(folder)):
         pass
+    assert names(folder) == {"training.lock"}  # of whatever version, one name
 
 
 def test_what_tensorflow_cannot_write_is_an_os_error(model, tmp_path, monkeypatch):

@@ -54,9 +54,8 @@ def held(folder: str | os.PathLike[str] | None) -> Iterator[None]:
     if folder is None:
         yield
         return
-    os.makedirs(folder, exist_ok=True)
     try:
-        holding = FileLock(Path(folder) / LOCK).acquire(blocking=False)
+        holding = FileLock(Path(folder) / LOCK).acquire(blocking=False)  # makes the folder, too
     except Timeout:
         raise BlockingIOError(
             f"{folder} is in use: another run trains into it; let it end, or give another folder"
@@ -118,7 +117,7 @@ def save(
     unfinished = folder / f"{prefix.name}.unfinished"
     unfinished.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     unfinished.replace(folder / f"{prefix.name}.json")
-    _remove_old(folder, number)
+    _remove_old(folder)
     return prefix
 
 
@@ -214,7 +213,7 @@ def _verified(prefix: Path) -> dict[str, Any]:
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
         found, digest, files = manifest["format"], manifest.pop("sha256"), dict(manifest["files"])
-    except (ValueError, KeyError, TypeError, AttributeError, RecursionError) as error:
+    except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no manifest: {error!r:.200}") from None
     if found != FORMAT:
         raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}")
@@ -236,13 +235,10 @@ def _sha256(path: Path) -> str:
         return hashlib.file_digest(file, "sha256").hexdigest()
 
 
-def _remove_old(folder: Path, newest_number: int) -> None:
+def _remove_old(folder: Path) -> None:
     """Keep the newest saves; of the others the manifest goes first, so that none is half there."""
     kept = set(sorted(_numbers(folder, ".json"))[-KEPT:])
     for number in sorted(_numbers(folder) - kept):
-        if number < newest_number:
-            files = sorted(
-                folder.glob(f"model-{number}.*"), key=lambda path: path.suffix != ".json"
-            )
-            for path in files:
-                path.unlink(missing_ok=True)
+        files = folder.glob(f"model-{number}.*")
+        for path in sorted(files, key=lambda path: path.suffix != ".json"):
+            path.unlink()
