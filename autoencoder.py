@@ -368,7 +368,7 @@ class Autoencoder(Model):
             parameters["corruption"] = corruption
         model = cls.__new__(cls)
         model._rebuild(parameters, checkpoint=checkpoint, config=config)
-        model._restore(path)
+        model._restore(path, (prefix, manifest))
         return model
 
     def __getstate__(self) -> dict[str, Any]:

@@ -120,8 +120,8 @@ class Mutant(NamedTuple):
 # Making mutants
 
 
-def variants(node: ast.AST) -> Iterator[ast.AST | None]:
-    """Other forms of a node; None is to leave it out."""
+def variants(node: ast.AST) -> Iterator[ast.AST]:
+    """Other forms of a node."""
     match node:
         case ast.Compare(ops=[op]) | ast.BoolOp(op=op) | ast.BinOp(op=op) if type(op) in SWAPPED:
             changed = copy.deepcopy(node)
@@ -193,7 +193,7 @@ def places(tree: ast.AST, where: str = "") -> Iterator[tuple[str, ast.AST, str, 
 
 
 def is_prose(node: ast.AST) -> bool:
-    """Whether this is a docstring, or a call that only warns."""
+    """Whether this is a docstring."""
     return isinstance(node, ast.Expr) and isinstance(node.value, ast.Constant)
 
 
@@ -211,13 +211,12 @@ def mutants(module: str) -> Iterator[Mutant]:
         held = getattr(parent, field)
         node = held if number is None else held[number]
         for other in variants(node):
-            hung = ast.Pass() if other is None else other
-            change = f"{shown(node)} -> {shown(hung)}"
+            change = f"{shown(node)} -> {shown(other)}"
             key = f"{where}: {change}"
             seen[key] = seen.get(key, 0) + 1
             if seen[key] > 1:
                 change += f" #{seen[key]}"
-            put(parent, field, number, hung)
+            put(parent, field, number, other)
             changed = ast.fix_missing_locations(copy.deepcopy(tree))
             put(parent, field, number, node)
             yield Mutant(module, where, change, changed)

@@ -107,14 +107,16 @@ class Kept:
     def __exit__(self, *exception: object) -> None:
         self.close()
 
-    def _restore(self, folder: str | os.PathLike[str]) -> None:
-        """Take up the newest save of a folder, or one newer still if a run goes on there."""
+    def _restore(
+        self, folder: str | os.PathLike[str], found: tuple[Path, dict[str, Any]] | None = None
+    ) -> None:
+        """Take up the newest save of a folder, as found already, or one newer if that has gone."""
         while True:
-            prefix, manifest = checkpoints.newest(folder)
+            prefix, manifest = found or checkpoints.newest(folder)
             try:
                 return self._restore_save(prefix, manifest)
             except FileNotFoundError:  # removed since: there is another, or `newest` says so
-                continue
+                found = None
 
     def _restore_save(self, prefix: Path, manifest: dict[str, Any]) -> None:
         wanted = {"class": type(self).__name__, **self.parameters}
