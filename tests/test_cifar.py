@@ -1,4 +1,3 @@
-import contextlib
 import dataclasses
 import gzip
 import hashlib
@@ -10,7 +9,6 @@ import subprocess
 import sys
 import tarfile
 import threading
-import tracemalloc
 
 import numpy as np
 import pytest
@@ -27,6 +25,7 @@ from cifar_files import (
 )
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import memory_below
 
 import cifar
 from autoencoding import unpickling
@@ -40,17 +39,6 @@ def folder(tmp_path):
 @pytest.fixture
 def archive(folder, tmp_path):
     return write_archive(folder, tmp_path / "c.tar.gz")
-
-
-@contextlib.contextmanager
-def memory_below(limit):
-    """Fail where Python allocates more bytes on the way."""
-    tracemalloc.start()
-    try:
-        yield
-        assert tracemalloc.get_traced_memory()[1] < limit
-    finally:
-        tracemalloc.stop()
 
 
 # Sound files
@@ -126,11 +114,8 @@ def test_load_reads_the_same_from_folders_and_archives(folder, tmp_path):
 def test_load_needs_little_more_memory_than_its_result(tmp_path):
     folder, batches = write_folder(tmp_path, rows=200)
     one = batches[0]["data"].nbytes
-    tracemalloc.start()
-    cifar.load(folder)
-    peak = tracemalloc.get_traced_memory()[1]
-    tracemalloc.stop()
-    assert peak < 8.5 * one  # 6 are the result; a second copy of train would make it 11
+    with memory_below(8.5 * one):  # 6 are the result; a second copy of train would make it 11
+        cifar.load(folder)
 
 
 def test_of_takes_a_class_by_name_number_or_digit(folder):

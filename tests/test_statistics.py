@@ -1,11 +1,10 @@
-import tracemalloc
-
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from memory import memory_below
 from sklearn.decomposition import PCA
 from stand_ins import Again, open_rows
 
@@ -232,13 +231,9 @@ def test_a_constant_column_is_in_no_component():
 
 def test_what_is_kept_of_many_rows_is_a_matrix():
     scatter, generator = Scatter(), np.random.default_rng(0)
-    tracemalloc.start()
-    try:
+    with memory_below(50_000):
         for _ in range(200):
             scatter.add(generator.normal(size=(50, 8)))  # 640 kB in all
-        assert tracemalloc.get_traced_memory()[1] < 50_000
-    finally:
-        tracemalloc.stop()
 
 
 def test_bytes_give_the_components_of_numbers():
