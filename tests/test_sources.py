@@ -413,13 +413,13 @@ def test_rows_of_a_stream_are_taken_by_numbers_of_any_shape():
 
 @pytest.mark.no_cover  # what measures coverage takes memory of its own
 def test_a_stream_keeps_no_more_than_a_pool(monkeypatch):
-    set_limits(monkeypatch, 8, pool=100)
+    set_limits(monkeypatch, 8, pool=1000)
 
     class Long:
         def __iter__(self):
-            return (np.ones((50, 8)) for _ in range(100))  # 320 kB, 6 a pool
+            return (np.ones((500, 8)) for _ in range(100))  # 3.2 MB, 64 kB a pool
 
-    with memory_below(60_000):
+    with memory_below(600_000):  # far above what other threads may take meanwhile
         stream = open_rows(Long(), None, None, 8, 8)
         sources.check(stream)
         for order in stream.orders(seeded(), 10):
