@@ -66,11 +66,12 @@ class Autoencoder(Model):
         What is done to the rows of each batch in training; the target stays clean. A callable
         takes rows [n, input_dim] and a seed [2] for `tf.random.stateless_...`, and is not saved.
     loss : {'rmse', 'mse', 'mae', 'bce', 'normal', 'ssim'} or Loss
-    scaling : {'global', 'feature', 'range', None} or Kind
+    scaling : {'global', 'feature', 'robust', 'range', None} or Kind
         How rows are scaled on their way in and back on their way out, fitted on the training data.
         'global': mean per feature and one scale, the loss in the data's own units. 'feature': one
-        scale per feature, the loss in standard deviations. `Range(low, high)`: to from 0 to 1.
-        None: not at all, as in the listing.
+        scale per feature, the loss in standard deviations. 'robust': by median and quantiles, the
+        loss in what would be standard deviations of normal data. `Range(low, high)`: to from 0 to
+        1. None: not at all, as in the listing.
     optimizer : {'rmsprop', 'adam', 'momentum'}
         From `tf.compat.v1.train`; 'rmsprop' is the listing's.
     weight_decay : float
@@ -308,7 +309,7 @@ class Autoencoder(Model):
             "errors": self._row_errors,
             "mean_errors": mean_errors,
             "losses": self._reported(mean_errors),  # [m]
-            "measures": self._ruler.errors(self._scaled["target"], self._linked),  # [n] each
+            "residuals": self._ruler.residuals(self._scaled["target"], self._linked),  # [n, d]
             "unit": self._target_scaling.unit(),  # []
             "loop": self._loop,
             "rate": self.rate,

@@ -5,12 +5,12 @@ import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.preprocessing import StandardScaler
+from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from autoencoding.graph import variables
 from autoencoding.graph.scaling import SCALINGS, SPREAD, Scaling
 
-KINDS = ["global", "feature", None]
+KINDS = ["global", "feature", "robust", None]
 
 
 def mixed_units():
@@ -21,7 +21,8 @@ def mixed_units():
 def fit(kind, data, **options):
     data = np.asarray(data, np.float64)
     scaling = Scaling(SCALINGS[kind](**options), data.shape[1], "scaling")
-    return scaling, scaling.fit(data.mean(axis=0), data.var(axis=0))
+    quantiles = np.quantile(data.astype(np.float32), scaling.kind.levels, axis=0)
+    return scaling, scaling.fit(data.mean(axis=0), data.var(axis=0), quantiles)
 
 
 def run(kind, data, **options):
@@ -55,7 +56,30 @@ def test_feature_is_the_standard_scaler_at_an_eighth():
     assert unit == 8  # errors are in standard deviations
 
 
-@pytest.mark.parametrize("kind", ["global", "feature"])
+def test_robust_is_the_robust_scaler_of_the_middle_90_percent_at_an_eighth():
+    data = mixed_units()
+    scaled, _, unit = run("robust", data)
+    scaler = RobustScaler(quantile_range=(5, 95), unit_variance=True)
+    assert scaled == pytest.approx(scaler.fit_transform(data) / 8, abs=1e-4)
+    assert unit == 8
+
+
+def test_robust_is_not_moved_by_wild_rows():
+    data = mixed_units()
+    wild = np.vstack([data, [[1e9, -1e9, 1e9]] * 8])  # 4 %
+    assert np.median(run("robust", wild)[0][:200].std(axis=0) * 8) == pytest.approx(1, abs=0.2)
+
+
+def test_robust_takes_the_deviation_where_nearly_all_rows_have_one_value():
+    rare = np.zeros((200, 2))
+    rare[::50, 0] = 3  # 2 %
+    scaled, unscaled, _ = run("robust", rare)
+    assert scaled[:, 0] == pytest.approx(rare[:, 0] / rare[:, 0].std() / 8, rel=1e-5)
+    assert scaled[:, 1].tolist() == [0] * 200
+    assert unscaled == pytest.approx(rare, abs=1e-6)
+
+
+@pytest.mark.parametrize("kind", ["global", "feature", "robust"])
 def test_the_spread_is_how_many_deviations_make_1(kind):
     data = mixed_units()
     (scaled, back, unit), by_default = run(kind, data, spread=2), run(kind, data)
@@ -136,21 +160,23 @@ def test_a_constant_column_is_centred_beside_others():
 
 # In float64 the variance of a constant column need not be 0: 1e9 + 0.1 is rounded, so are means.
 @pytest.mark.parametrize("constant", [1e9, 1e9 + 0.1, -1e30 / 3])
-@pytest.mark.parametrize("kind", ["global", "feature"])
+@pytest.mark.parametrize("kind", ["global", "feature", "robust"])
 def test_a_huge_constant_column_does_not_destroy_its_neighbour(kind, constant):
     other = np.random.default_rng(0).normal(size=400)
     data = np.column_stack([np.full(400, constant), other])
     # as float32 the noise of this column is nothing but rounding
     data[::2, 0] += 1e-9 * constant
     scaled, unscaled, _ = run(kind, data)
-    expected = other.std() / (SPREAD * (other.std() if kind == "feature" else other.std() / 2**0.5))
-    assert scaled[:, 1].std() == pytest.approx(expected, rel=1e-4)
+    alone, _, _ = run(kind, other[:, None])
+    assert scaled[:, 1] == pytest.approx(
+        alone[:, 0] * (2**0.5 if kind == "global" else 1), abs=1e-5
+    )
     assert unscaled[:, 1] == pytest.approx(other, abs=1e-5)
     assert np.isfinite(scaled).all()
 
 
 @pytest.mark.parametrize("size", [1e-30, 1e30])
-@pytest.mark.parametrize("kind", ["global", "feature"])
+@pytest.mark.parametrize("kind", ["global", "feature", "robust"])
 def test_data_of_extreme_size_scales_like_any_other(kind, size):
     data = np.random.default_rng(0).uniform(-1, 1, (50, 2))
     scaled, unscaled, _ = run(kind, data * size)

@@ -259,6 +259,40 @@ def test_rows_that_are_all_equal_give_finite_components(shape):
     assert gram == pytest.approx(np.diag(np.diag(gram)), abs=1e-5)
 
 
+# Quantiles
+
+
+def quantiles_of(pieces, levels=(0.05, 0.5, 0.95)):
+    sample = statistics.Sample(levels)
+    for piece in pieces:
+        sample.add(*piece)
+    return sample
+
+
+def test_quantiles_are_those_of_all_rows_where_these_fit():
+    rows = spread(101, 3).astype(np.float32)
+    found = quantiles_of([(part, None) for part in np.split(rows, [7, 60])]).quantiles()
+    assert np.array_equal(found, np.sort(rows, axis=0)[[5, 50, 95]])
+
+
+def test_a_weight_is_as_many_rows():
+    rows, weight = spread(50, 2), np.arange(50) % 4
+    found = quantiles_of([(rows[:20], weight[:20]), (rows[20:], weight[20:])]).quantiles()
+    repeated = np.repeat(rows, weight, axis=0)
+    assert np.array_equal(found, quantiles_of([(repeated, None)]).quantiles())
+
+
+@pytest.mark.parametrize("size", [1, 7, 1000])
+def test_of_many_rows_those_at_even_distances_are_kept(monkeypatch, size):
+    monkeypatch.setattr(statistics, "SAMPLE_BYTES", 4 * 100)
+    rows = np.arange(1000.0)[:, None]
+    sample = quantiles_of((rows[i : i + size], None) for i in range(0, 1000, size))
+    assert np.concatenate([kept for kept, _ in sample._kept])[:, 0].tolist() == [
+        *range(0, 1000, 16)
+    ]
+    assert sample.quantiles()[:, 0] == pytest.approx([50, 500, 950], abs=16)
+
+
 # All that is fitted
 
 
@@ -274,7 +308,7 @@ def fit(rows, kind, dim, target_dim, k=2):
     return statistics.fit(rows, *scalings, Ruler(target_dim, k))
 
 
-@pytest.mark.parametrize("kind", ["global", "feature", None])
+@pytest.mark.parametrize("kind", ["global", "feature", "robust", None])
 @pytest.mark.parametrize("paired", [False, True])
 @pytest.mark.parametrize("starts", [(), (1, 3, 20), range(1, 40)], ids=len)
 def test_a_stream_is_fitted_as_the_array_is(kind, paired, starts):
@@ -314,7 +348,7 @@ def test_rows_that_are_not_finite_are_not_fitted(name):
             fit(open_rows(*rows, None, 4, 3), "global", 4, 3)
 
 
-@pytest.mark.parametrize("kind", ["global", "feature", None])
+@pytest.mark.parametrize("kind", ["global", "feature", "robust", None])
 @pytest.mark.parametrize("paired", [False, True])
 def test_the_fitted_ruler_is_pca_of_the_scaled_target(kind, paired):
     x, other = spread(40, 4).astype(np.float32), spread(40, 3, seed=1).astype(np.float32)
@@ -329,18 +363,19 @@ def test_the_fitted_ruler_is_pca_of_the_scaled_target(kind, paired):
         Scaling(SCALINGS[kind](), 4, "scaling").scale(tf.zeros([1, 4]))
         scaling.unit()
         scaled = scaling.scale(tf.constant(target))
-        errors = ruler.errors(scaled, scaled)
+        left = ruler.residuals(scaled, scaled)
         session.run(tf1.global_variables_initializer())
         variables.write(session, fitted)
-        got = session.run({"scaled": scaled, **errors})
+        got = session.run({"scaled": scaled, **left})
         written = variables.read(session)
     repeated = np.repeat(got["scaled"], weight.astype(int), axis=0).astype(float)
     pca = PCA(2, svd_solver="full").fit(repeated)
     kept = pca.inverse_transform(pca.transform(got["scaled"]))
     assert not got["model"].any()
-    expected = np.mean((got["scaled"] - pca.mean_) ** 2, axis=1)
-    assert got["mean"] == pytest.approx(expected, rel=1e-4, abs=1e-6)
-    expected = np.mean((got["scaled"] - kept) ** 2, axis=1)
-    assert got["pca"] == pytest.approx(expected, rel=1e-3, abs=1e-6)
-    mean = np.average(x, axis=0, weights=weight)
-    assert written["scaling/mean"] == pytest.approx(mean if kind else np.zeros(4), rel=1e-5)
+    assert got["mean"] == pytest.approx(got["scaled"] - pca.mean_, rel=1e-4, abs=1e-5)
+    assert got["pca"] == pytest.approx(got["scaled"] - kept, rel=1e-3, abs=1e-5)
+    middle = {
+        "robust": np.quantile(np.repeat(x, weight.astype(int), 0), 0.5, 0, method="inverted_cdf"),
+        None: np.zeros(4),
+    }.get(kind, np.average(x, axis=0, weights=weight))
+    assert written["scaling/mean"] == pytest.approx(middle, rel=1e-5)

@@ -6,7 +6,7 @@ import contextlib
 import copy
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 
 import numpy as np
@@ -148,12 +148,9 @@ class Model(Kept):
                 self._begin(progress, fitted)
             planned = {"planned_steps": np.array(progress.planned_steps)}
             variables.write(self.session, planned)  # where the graph asks for them
-            feeder = Feeder(
-                self._ports.loop, rows, progress, self._ports.multiplications, self._ports.scale
-            )
             trainer = Trainer(
                 self.session,
-                feeder,
+                self._feeder(rows, progress),
                 progress,
                 self._rate,
                 self.schedule.watches,
@@ -172,6 +169,65 @@ class Model(Kept):
         if asked.is_set():
             raise KeyboardInterrupt(progress.how_to_go_on(self.checkpoint))
         return copy.deepcopy(progress.history)
+
+    def partial_train(
+        self,
+        data: RowsLike,
+        batch_size: int = 10,
+        *,
+        target: RowsLike | None = None,
+        condition: RowsLike | None = None,
+    ) -> float:
+        """Go over some rows once, on top of what has been learnt, for rows that come in parts.
+
+        The first call on a model that is not trained fits the scaling and PCA to its rows; those
+        after it keep them. The learning rate is `learning_rate` throughout.
+
+        Parameters
+        ----------
+        data, batch_size, target, condition
+            As `train` takes them.
+
+        Returns
+        -------
+        float
+            Loss over all entries, while they were trained on.
+
+        Raises
+        ------
+        ValueError, TypeError, FloatingPointError, KeyboardInterrupt, OSError, RuntimeError
+            As `train`.
+        """
+        self._require_trainable()
+        batch_size = checks.integer("batch_size", batch_size)
+        given = {"x": data, "target": target, "condition": condition}
+        rows = sources.open_rows(given, self.form)
+        before = self._progress
+        fitted = self._ports.fit(rows) if before is None else {}
+        sources.check(rows)  # and count them, where they are iterated
+        progress = self._planned(rows, None, batch_size)
+        if before is not None:
+            progress.step = before.epoch * progress.steps_per_epoch
+        progress.epochs = progress.epoch + 1
+        with checkpoints.held(self.checkpoint), postponed_interrupt() as asked:
+            if fitted:
+                self._begin(progress, fitted)
+            self._progress = progress
+            trainer = Trainer(
+                self.session,
+                self._feeder(rows, progress),
+                progress,
+                lambda done, losses: np.full(len(done), self.learning_rate),
+                watches=False,
+                losses=self._ports.losses_of,
+                asked=asked,
+            )
+            for _ in trainer.run(progress.epochs):
+                if self.checkpoint is not None:
+                    self._save(self.checkpoint)
+        if asked.is_set():
+            raise KeyboardInterrupt(f"training stopped after {progress.step} steps")
+        return progress.history["loss"][-1]
 
     def test(self, data: ArrayLike, condition: ArrayLike | None = None) -> np.ndarray:
         """Print rows, their codes and reconstructions, as in the chapter's listing 11.5.
@@ -249,15 +305,54 @@ class Model(Kept):
             Mean squared error of each row in the units of the scaling, squared: of this 'model',
             of the 'mean' of the training targets, and of their 'pca' of `hidden_dim` components.
         """
-        self._require_trained()
-        given = {"x": data, "target": target, "condition": condition}
-        return self._ports.measure(sources.open_rows(given, self.form))
+        found = [
+            {name: np.mean(np.square(left), axis=1) for name, left in part.items()}
+            for part in self._left(data, target, condition)
+        ]
+        return {name: np.concatenate([part[name] for part in found]) for name in found[0]}
+
+    def feature_errors(
+        self,
+        data: RowsLike,
+        target: RowsLike | None = None,
+        condition: RowsLike | None = None,
+    ) -> dict[str, np.ndarray]:
+        """Measure each feature's reconstruction, as `squared_errors` measures each row's.
+
+        Returns
+        -------
+        dict of arrays of float64, shape [target_dim]
+            Mean squared errors of 'model', 'mean' and 'pca'.
+        """
+        rows, sums = 0, dict[str, np.ndarray]()
+        for part in self._left(data, target, condition):
+            rows += len(part["model"])
+            for name, left in part.items():
+                sums[name] = sums.get(name, np.zeros(1)) + np.einsum("nd,nd->d", left, left)
+        return {name: total / rows for name, total in sums.items()}
+
+    def residuals(
+        self,
+        data: RowsLike,
+        target: RowsLike | None = None,
+        condition: RowsLike | None = None,
+    ) -> np.ndarray:
+        """Targets less reconstructions [n, target_dim] float64, in the units of the scaling."""
+        return np.concatenate([part["model"] for part in self._left(data, target, condition)])
 
     @property
     def weights(self) -> dict[str, np.ndarray]:
         """Copies of all that is trained, by name, such as 'encode/weights' [input_dim, width]."""
         self._require_open()
         return variables.read(self.session, TRAINED)
+
+    def _left(
+        self, data: RowsLike, target: RowsLike | None, condition: RowsLike | None
+    ) -> Iterator[dict[str, np.ndarray]]:
+        """Residuals [m, target_dim] of 'model', 'mean' and 'pca', by the piece."""
+        self._require_trained()
+        given = {"x": data, "target": target, "condition": condition}
+        return self._ports.left(sources.open_rows(given, self.form))
 
     def _as_given(self, rows: np.ndarray, data: RowsLike, column: str) -> np.ndarray:
         """Rows [n, d] of a column as images, where images were given."""
@@ -267,6 +362,10 @@ class Model(Kept):
     def _rows(self, data: RowsLike, condition: RowsLike | None) -> Rows:
         self._require_trained()
         return sources.open_rows({"x": data, "condition": condition}, self.form.without("target"))
+
+    def _feeder(self, rows: Rows, progress: Progress) -> Feeder:
+        ports = self._ports
+        return Feeder(ports.loop, rows, progress, ports.multiplications, ports.scale)
 
     def _planned(self, rows: Rows, held: Rows | None, batch_size: int) -> Progress:
         n_held, batch_size = 0 if held is None else held.n_rows, min(batch_size, rows.n_rows)

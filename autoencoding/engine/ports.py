@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -31,8 +31,8 @@ class Ports:
         Of each row, such that the loss is a function of their mean.
     mean_errors, losses : Tensor, shape [m]
         Such means, to be fed, and their losses in the units that are reported.
-    measures : dict of Tensors, shape [n] each
-        Squared errors of each row, scaled, of the 'model' and of what it is measured by.
+    residuals : dict of Tensors, shape [n, target_dim] each
+        Targets less reconstructions, scaled, of the 'model' and of what it is measured by.
     unit : Tensor, shape []
         What 1 in scaled rows is in the units of the loss.
     loop : Loop
@@ -54,7 +54,7 @@ class Ports:
     errors: tf.Tensor
     mean_errors: tf.Tensor
     losses: tf.Tensor
-    measures: dict[str, tf.Tensor]
+    residuals: dict[str, tf.Tensor]
     unit: tf.Tensor
     loop: Loop
     rate: tf.Variable
@@ -91,14 +91,12 @@ class Ports:
         fetch = {name: self.scaled[name] for name in piece.columns}
         return piece._replace(columns=self.run(fetch, piece))
 
-    def measure(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Squared errors of each row, [n] float64, in the units of the loss, squared."""
-        square = float(self.session.run(self.unit)) ** 2  # may be beyond float32
-        found = [self.run(self.measures, piece) for piece in rows.pieces()]
-        return {
-            name: square * np.concatenate([errors[name] for errors in found]).astype(np.float64)
-            for name in self.measures
-        }
+    def left(self, rows: Rows) -> Iterator[dict[str, np.ndarray]]:
+        """Residuals [m, target_dim] float64 of the rows, in the units of the loss, by the piece."""
+        unit = float(self.session.run(self.unit))  # its square may be beyond float32
+        for piece in rows.pieces():
+            found = self.run(self.residuals, piece)
+            yield {name: unit * left.astype(np.float64) for name, left in found.items()}
 
     def losses_of(self, mean_errors: np.ndarray) -> np.ndarray:
         """Losses [m] of mean errors of rows [m]."""

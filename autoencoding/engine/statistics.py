@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 import numpy as np
 import scipy.linalg
 
 from autoencoding.engine.sources import Rows
 from autoencoding.graph.ruler import Ruler
 from autoencoding.graph.scaling import Scaling
+
+SAMPLE_BYTES = 1 << 26  # of float32 rows that quantiles are taken of
 
 
 def fit(
@@ -21,23 +25,64 @@ def fit(
         A row is not finite as float32, or the data is spread too widely for it.
     """
     of_x, of_target = Moments(), Scatter()
+    some_x, some_target = (Sample(s.kind.levels) for s in (input_scaling, target_scaling))
     for piece in rows.pieces():
         input_scaling.kind.check(rows.form.names["x"], piece.x)
         if piece.target is not piece.x:
             target_scaling.kind.check(rows.form.names["target"], piece.target)
             of_x.add(piece.x, piece.weight)
+            some_x.add(piece.x, piece.weight)
         of_target.add(piece.target, piece.weight)
+        some_target.add(piece.target, piece.weight)
     target = of_target.moments()
-    x = of_x if of_x.total else target
-    fitted = input_scaling.fit(x.mean, x.variance) | target_scaling.fit(
-        target.mean, target.variance
-    )
+    x, some_x = (of_x, some_x) if of_x.total else (target, some_target)
+    fitted = input_scaling.fit(x.mean, x.variance, some_x.quantiles())
+    fitted |= target_scaling.fit(target.mean, target.variance, some_target.quantiles())
     offset, scale = (fitted[f"{target_scaling.scope}/{name}"] for name in ("mean", "scale"))
     components = of_target.components(scale, ruler.k)
     return fitted | ruler.fit((target.mean - offset) / scale, components)
 
 
 Weighted = tuple[np.ndarray, np.ndarray | None]
+
+
+class Sample:
+    """Rows at even distances, as many as `SAMPLE_BYTES` hold, and their quantiles.
+
+    Parameters
+    ----------
+    levels : sequence of float
+        Of the quantiles, 0 to 1; where there are none, no rows are kept.
+    """
+
+    def __init__(self, levels: Sequence[float]) -> None:
+        self.levels = levels
+        self.distance = 1
+        self._seen = 0
+        self._kept: list[tuple[np.ndarray, np.ndarray]] = []  # rows [m, d], weights [m]
+
+    def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
+        """Take in rows [m, d], each with a weight [m] or 1."""
+        if not self.levels:
+            return
+        weight = np.ones(len(rows)) if weight is None else weight  # [m]
+        some = slice(-self._seen % self.distance, None, self.distance)
+        self._seen += len(rows)
+        self._kept.append((rows[some].astype(np.float32), weight[some]))
+        while 4 * sum(kept.size for kept, _ in self._kept) > SAMPLE_BYTES:
+            rows, weight = self._all()
+            self._kept, self.distance = [(rows[::2].copy(), weight[::2])], 2 * self.distance
+
+    def quantiles(self) -> np.ndarray:
+        """Of each feature, [levels, d]: the least values with so much weight up to them."""
+        if not self.levels:
+            return np.zeros((0, 1))
+        rows, weight = self._all()
+        return np.quantile(rows, self.levels, axis=0, weights=weight, method="inverted_cdf")
+
+    def _all(self) -> tuple[np.ndarray, np.ndarray]:
+        rows, weights = zip(*self._kept, strict=True)
+        return np.concatenate(rows), np.concatenate(weights)
 
 
 class Moments:

@@ -13,7 +13,7 @@ from autoencoding.graph.variables import variable
 
 @dataclass(frozen=True)
 class Ruler:
-    """Squared errors of a reconstruction beside those of the mean row and of PCA.
+    """What a reconstruction leaves beside what the mean row and PCA leave.
 
     Both are fitted on scaled training targets and kept as variables, so that a model carries its
     own measure with it.
@@ -27,8 +27,8 @@ class Ruler:
     dim: int
     k: int
 
-    def errors(self, target: tf.Tensor, reconstruction: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Mean squared error of each row, [n], for 'model', 'mean' and 'pca'.
+    def residuals(self, target: tf.Tensor, reconstruction: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Targets less reconstructions, [n, dim], of 'model', 'mean' and 'pca'.
 
         Parameters
         ----------
@@ -40,12 +40,11 @@ class Ruler:
             components = variable("components", [self.k, self.dim], "zeros", trainable=False)
         centred = target - mean  # [n, dim]
         codes = tf.matmul(centred, components, transpose_b=True)  # [n, k]
-        left = {
+        return {
             "model": target - reconstruction,  # [n, dim]
             "mean": centred,  # [n, dim]
             "pca": centred - tf.matmul(codes, components),  # [n, dim]
         }
-        return {name: tf.reduce_mean(tf.square(rest), axis=1) for name, rest in left.items()}
 
     def fit(self, mean: np.ndarray, components: np.ndarray) -> dict[str, np.ndarray]:
         """Values of the ruler's variables from mean [dim] and components [k, dim], by full name."""

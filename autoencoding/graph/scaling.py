@@ -18,6 +18,8 @@ from autoencoding.parts import Parts
 # at 1.06 times the PCA bound, at 1/8 at 1.002 (`benchmarks/recipe.py`).
 SPREAD = 8.0
 
+NORMAL_WIDTH = 3.2897  # of the middle 90 % of a standard normal distribution
+
 
 class Kind:
     """What a scaling does with what was found out about the training data."""
@@ -26,8 +28,10 @@ class Kind:
 
     spread = 1.0  # how many units, in which corruptions are given, make 1 in scaled rows
 
+    levels: tuple[float, ...] = ()  # of the quantiles that it asks for, 0 to 1
+
     def constants(
-        self, mean: np.ndarray, deviation: np.ndarray
+        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """Offset [d], scale [d], and what 1 in scaled rows is in the units of the loss.
 
@@ -35,6 +39,8 @@ class Kind:
         ----------
         mean, deviation : arrays, shape [d]
             Of the training data; the deviation is 0 where it is constant.
+        quantiles : array, shape [levels, d]
+            Of the training data, at this kind's `levels`.
         """
         raise NotImplementedError
 
@@ -58,7 +64,7 @@ class Global(Kind):
         checks.positive("spread", self.spread)
 
     def constants(
-        self, mean: np.ndarray, deviation: np.ndarray
+        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """See `Kind`."""
         pooled = float(np.sqrt(np.mean(np.square(deviation))))
@@ -77,10 +83,35 @@ class Feature(Global):
     """
 
     def constants(
-        self, mean: np.ndarray, deviation: np.ndarray
+        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """See `Kind`."""
         return mean, self.spread * np.where(deviation > 0, deviation, 1.0), self.spread
+
+
+@dataclass(frozen=True)
+class Robust(Global):
+    """Median and scale per feature, which some wild rows do not move; errors are in these scales.
+
+    The scale is the width of the middle 90 % over that of a standard normal's: of normal data,
+    the standard deviation. Where more than that is one value, it is the standard deviation.
+
+    Parameters
+    ----------
+    spread : float
+        How many scales make 1 in scaled rows.
+    """
+
+    levels = (0.05, 0.5, 0.95)
+
+    def constants(
+        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, float]:
+        """See `Kind`."""
+        low, median, high = quantiles.astype(np.float64)  # [d] each
+        middle = _unless_lost((high - low) / NORMAL_WIDTH, median)  # [d]
+        scale = np.where(middle > 0, middle, np.where(deviation > 0, deviation, 1.0))  # [d]
+        return median, self.spread * scale, self.spread
 
 
 # For several layers, which are better than PCA where they bend (`benchmarks/recipe.py`)
@@ -107,7 +138,7 @@ class Range(Kind):
             raise ValueError(f"high must be above low, got {self.high} and {self.low}")
 
     def constants(
-        self, mean: np.ndarray, deviation: np.ndarray
+        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """See `Kind`."""
         unit = float(self.high) - float(self.low)
@@ -128,13 +159,19 @@ class Unscaled(Kind):
     """Rows pass as they are, as in the listing."""
 
     def constants(
-        self, mean: np.ndarray, deviation: np.ndarray
+        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> tuple[np.ndarray, np.ndarray, float]:
         """See `Kind`."""
         return np.zeros_like(mean), np.ones_like(mean), 1.0
 
 
-SCALINGS: Parts = {"global": Global, "feature": Feature, "range": Range, None: Unscaled}
+SCALINGS: Parts = {
+    "global": Global,
+    "feature": Feature,
+    "robust": Robust,
+    "range": Range,
+    None: Unscaled,
+}
 
 
 @dataclass(frozen=True)
@@ -171,8 +208,16 @@ class Scaling:
         """What a raw entry has more in nats than a scaled one, on average, []."""
         return tf.reduce_mean(tf.math.log(self._constant("scale")))  # []
 
-    def fit(self, mean: np.ndarray, variance: np.ndarray) -> dict[str, np.ndarray]:
-        """Compute the constants from the mean [dim] and variance [dim] of the training data.
+    def fit(
+        self, mean: np.ndarray, variance: np.ndarray, quantiles: np.ndarray
+    ) -> dict[str, np.ndarray]:
+        """Compute the constants from what was found out about the training data.
+
+        Parameters
+        ----------
+        mean, variance : arrays, shape [dim]
+        quantiles : array, shape [levels, dim]
+            At the levels that the kind asks for.
 
         Returns
         -------
@@ -185,7 +230,9 @@ class Scaling:
         ValueError
             The data is spread too widely for float32.
         """
-        offset, scale, unit = self.kind.constants(mean, _deviation(mean, variance))
+        offset, scale, unit = self.kind.constants(
+            mean, _unless_lost(np.sqrt(variance), mean), quantiles
+        )
         limit = float(np.finfo(np.float32).max)
         if np.max(scale) > limit:
             raise ValueError(
@@ -201,9 +248,8 @@ class Scaling:
             return variable(name, [self.dim], initial, trainable=False)  # [dim]
 
 
-def _deviation(mean: np.ndarray, variance: np.ndarray) -> np.ndarray:
-    """Standard deviations [dim], 0 where they are lost in the rounding of float32 data."""
-    deviation = np.sqrt(variance)  # [dim]
+def _unless_lost(deviation: np.ndarray, centre: np.ndarray) -> np.ndarray:
+    """Deviations [dim], 0 where they are lost in the rounding of float32 data about its centre."""
     limits = np.finfo(np.float32)
-    lost = (deviation <= limits.eps * np.abs(mean)) | (deviation < limits.tiny)
+    lost = (deviation <= limits.eps * np.abs(centre)) | (deviation < limits.tiny)
     return np.where(lost, 0.0, deviation)  # [dim]
