@@ -1,0 +1,93 @@
+"""What the scikit-learn estimators share: their parameters, and a model that is made of them."""
+
+from __future__ import annotations
+
+import copy
+from numbers import Integral, Real
+from typing import Any, ClassVar
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import BaseEstimator
+from sklearn.utils import Tags, check_random_state
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_is_fitted, validate_data
+
+from autoencoder import Autoencoder
+from autoencoding.models.family import MODELS
+
+
+class AutoencoderEstimator(BaseEstimator):
+    """A model of the family that is fitted as scikit-learn fits; it never writes a checkpoint.
+
+    Attributes
+    ----------
+    model_ : Autoencoder
+        Of `n_features_in_` columns and `n_components` units, trained.
+    loss_curve_ : list of float
+        Its loss in each pass over the data.
+    n_iter_ : int
+        How many passes there were.
+    n_features_in_ : int
+    feature_names_in_ : array of str, shape [n_features_in_]
+        Where X has names for its columns.
+    """
+
+    OPTIONS: ClassVar[dict[str, dict[str, Any]]]  # of each model, beside what is a parameter
+
+    _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
+        "n_components": [Interval(Integral, 1, None, closed="left")],
+        "model": [StrOptions(set(MODELS))],
+        "model_params": [dict, None],
+        "max_iter": [Interval(Integral, 1, None, closed="left")],
+        "learning_rate": [Interval(Real, 0, None, closed="neither")],
+        "batch_size": [Interval(Integral, 1, None, closed="left")],
+        "random_state": ["random_state"],
+    }
+
+    n_components: int
+    model: str
+    model_params: dict[str, Any] | None
+    max_iter: int
+    learning_rate: float
+    batch_size: int
+    random_state: int | np.random.RandomState | None
+
+    model_: Autoencoder
+
+    def _fit(self, X: ArrayLike) -> np.ndarray:
+        """Train a model on X [n, d] from the beginning; return X as an array."""
+        data = self._checked(X, reset=True)  # [n, d]
+        self.model_ = self._model_for(data.shape[1])
+        history = self.model_.train(
+            data, self.batch_size, every=self.max_iter, verbose=False, progress_bar=False
+        )
+        self.loss_curve_, self.n_iter_ = history["loss"], len(history["loss"])
+        return data
+
+    def _checked(self, X: ArrayLike, reset: bool = False) -> np.ndarray:
+        """Rows [n, d] of X, in float32 or float64, as this estimator takes them."""
+        if not reset:
+            check_is_fitted(self)
+        return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+
+    def _model_for(self, columns: int) -> Autoencoder:
+        """A model to train from the beginning; one that was made alike has its graph already."""
+        options = {
+            "epoch": int(self.max_iter),
+            "learning_rate": float(self.learning_rate),
+            "seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
+            **self.OPTIONS.get(self.model, {}),
+            **(self.model_params or {}),
+        }
+        recipe = self.model, columns, int(self.n_components), options
+        if getattr(self, "_recipe", None) != recipe:
+            self._model = MODELS[self.model](*recipe[1:3], checkpoint=None, **options)
+            self._recipe = copy.deepcopy(recipe)
+        return self._model
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = False
+        tags.non_deterministic = False
+        return tags
