@@ -110,7 +110,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("shape of the training data", rows(found.train).shape)
 
     arguments.quiet_tensorflow()
-    from autoencoding.tools import plots
+    from autoencoding.tools import panels as draw
     from autoencoding.tools.exhibits import EXHIBITS, panels
 
     exhibit = EXHIBITS[args.model]
@@ -124,8 +124,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         print(f"\ntraining images, {len(found.train)}\n{on_train.table}")
         print(f"\ntest images, {len(found.test)}\n{on_test.table}")
         loss = "nats an image" if ae.objective.nats else "RMSE"
-        curve = plots.loss_curve(history, loss, on_train.ruler)
-        figure = plots.page(*panels(ae, exhibit, test, found.test_labels), curve)
+        curve = draw.loss_curve(history, loss, on_train.ruler)
+        figure = draw.page(*panels(ae, exhibit, test, found.test_labels), curve)
     figure.savefig(args.figure, dpi=150)
     print(f"\nsaved {args.figure}")
 

@@ -55,8 +55,8 @@ def test_every_model_of_the_family_is_trained_saved_and_drawn(model, tmp_path, p
 
 def test_what_a_model_learns_is_what_is_drawn(monkeypatch, photos):
     drawn = {}
-    monkeypatch.setattr("autoencoding.tools.plots.strips", drawn.update)
-    monkeypatch.setattr("autoencoding.tools.plots.page", lambda *panels: Image.new("L", (1, 1)))
+    monkeypatch.setattr("autoencoding.tools.panels.strips", drawn.update)
+    monkeypatch.setattr("autoencoding.tools.panels.page", lambda *panels: Image.new("L", (1, 1)))
     monkeypatch.setattr(Image.Image, "savefig", lambda *args, **options: None, raising=False)
     found = images.load(photos, 3)
     shown = found.test[np.linspace(0, len(found.test) - 1, 10).astype(int)]
@@ -72,12 +72,12 @@ def test_what_a_model_learns_is_what_is_drawn(monkeypatch, photos):
 def test_two_units_are_a_plane_of_images_and_of_codes(monkeypatch, tmp_path):
     write_folder(tmp_path, 200)
     titles = []
-    from autoencoding.tools import plots
+    from autoencoding.tools import panels
 
-    tiles, scatter = plots.tiles, plots.scatter
-    monkeypatch.setattr(plots, "tiles", lambda *a: titles.append((a[0], a[1].shape)) or tiles(*a))
+    tiles, scatter = panels.tiles, panels.scatter
+    monkeypatch.setattr(panels, "tiles", lambda *a: titles.append((a[0], a[1].shape)) or tiles(*a))
     monkeypatch.setattr(
-        plots, "scatter", lambda *a: titles.append((a[0], set(a[2]))) or scatter(*a)
+        panels, "scatter", lambda *a: titles.append((a[0], set(a[2]))) or scatter(*a)
     )
     run("--model variational --layers 9 --label all --colour", COMMON, "--hidden 2")
     assert dict(titles) == {

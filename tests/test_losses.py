@@ -120,7 +120,7 @@ def test_ssim_needs_images_as_large_as_its_window(shape):
 )
 def test_losses_are_reported_in_raw_units(loss, expected):
     scaling = Scaling(Range(-50, 150), 3, "scaling")
-    values = scaling.fit(np.zeros(3), np.ones(3))
+    values = scaling.fit(np.zeros(3), np.ones(3), np.zeros((0, 3)))
     found = run(lambda: loss.reported(tf.constant(0.5), scaling), values)
     assert found == pytest.approx(expected)
 

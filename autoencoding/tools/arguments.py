@@ -8,6 +8,7 @@ import os
 import signal
 import sys
 from collections.abc import Callable, Iterator, Sequence
+from pathlib import Path
 from types import FrameType
 from typing import TYPE_CHECKING, Any
 
@@ -41,7 +42,7 @@ def parser(
     add("--seed", type=_seed, default=None, help="makes a run repeatable")
     add("--checkpoint", default=checkpoint, help="folder that the model is saved to")
     add("--resume", action="store_true", help="go on where a run with these options stopped")
-    add("--validation", type=_share, help="share of the rows to hold out; the best epoch is kept")
+    add("--validation", type=share, help="share of the rows to hold out; the best epoch is kept")
     add("--patience", type=count, help="epochs without a better one, after which to stop")
     add("--log", help="folder for TensorBoard")
     return made
@@ -50,6 +51,25 @@ def parser(
 def count(text: str) -> int:
     """Read a whole number above 0, for argparse."""
     return _checked(checks.integer, int(text))
+
+
+def share(text: str) -> float:
+    """Read a number between 0 and 1, for argparse."""
+    return _checked(checks.share, float(text))
+
+
+def file(text: str) -> str:
+    """Read the path of a file that is there, for argparse."""
+    if not Path(text).is_file():
+        raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return text
+
+
+def folder(text: str) -> str:
+    """Read the path of a folder that is there, for argparse."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+    return text
 
 
 def of_model(args: argparse.Namespace) -> dict[str, Any]:
@@ -111,10 +131,6 @@ def _seed(text: str) -> int:
 
 def _rate(text: str) -> float:
     return _checked(checks.positive, float(text))
-
-
-def _share(text: str) -> float:
-    return _checked(checks.share, float(text))
 
 
 def _checked(check: Callable[..., Any], value: float, **limits: int) -> Any:

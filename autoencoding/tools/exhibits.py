@@ -16,10 +16,10 @@ from autoencoding.models.convolutional import ColorizingAutoencoder, Convolution
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
-from autoencoding.tools import plots
+from autoencoding.tools import panels as draw
 from autoencoding.tools.arguments import of_model
 from autoencoding.tools.evaluation import evaluate
-from autoencoding.tools.plots import Panel
+from autoencoding.tools.panels import Panel
 
 SHOWN = 10  # images in a row
 PLANE = 15  # images along each side of a manifold
@@ -81,7 +81,7 @@ def panels(model: Autoencoder, exhibit: Exhibit, views: Views, labels: Any) -> l
     """
     some = np.linspace(0, len(views.given) - 1, SHOWN).astype(int)  # [SHOWN]
     shown = Views(*(view[some] for view in views))
-    found = [plots.strips(exhibit.pictures(model, shown))]
+    found = [draw.strips(exhibit.pictures(model, shown))]
     shape = views.wanted.shape[1:]
     if isinstance(model, VariationalAutoencoder):
         found.append(_drawn(model, shown.given, shape))
@@ -95,11 +95,9 @@ def _drawn(model: VariationalAutoencoder, images: np.ndarray, shape: Shape) -> P
     ends = rows(images)  # [SHOWN, d]
     between = [model.interpolate(ends[i], ends[i + 1], SHOWN) for i in range(0, SHOWN, 2)]
     samples = model.sample(5 * SHOWN, seed=0).reshape(-1, *shape)
-    return plots.beside(
-        plots.tiles("samples", samples, SHOWN),
-        plots.tiles(
-            "from one image to another", np.concatenate(between).reshape(-1, *shape), SHOWN
-        ),
+    return draw.beside(
+        draw.tiles("samples", samples, SHOWN),
+        draw.tiles("from one image to another", np.concatenate(between).reshape(-1, *shape), SHOWN),
     )
 
 
@@ -109,9 +107,9 @@ def _plane(model: Autoencoder, images: np.ndarray, labels: Any, shape: Shape) ->
     first, second = np.quantile(codes, np.linspace(0.05, 0.95, PLANE), axis=0).T  # [PLANE] each
     grid = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)  # [PLANE ** 2, 2]
     decoded = model.decode(grid).reshape(-1, *shape)
-    return plots.beside(
-        plots.tiles("what codes stand for", decoded, PLANE),
-        plots.scatter("codes of test images", codes, labels),
+    return draw.beside(
+        draw.tiles("what codes stand for", decoded, PLANE),
+        draw.scatter("codes of test images", codes, labels),
     )
 
 

@@ -13,7 +13,9 @@ from sklearn.metrics import roc_curve
 from sklearn.utils._param_validation import Interval
 from sklearn.utils.validation import check_consistent_length, column_or_1d
 
+from autoencoder import Autoencoder
 from autoencoding import checks
+from autoencoding.engine.sources import RowsLike
 from autoencoding.tools.estimator import AutoencoderEstimator
 
 # Neither scales nor weights follow a few wild rows (`benchmarks/outliers.py`)
@@ -157,5 +159,9 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         return self
 
     def _scores(self, data: np.ndarray) -> np.ndarray:
-        """The same as `score_samples`, of rows [n, d] that were checked."""
-        return -np.mean(np.abs(self.model_.residuals(data)), axis=1)
+        return -mean_errors(self.model_, data)  # [n]
+
+
+def mean_errors(model: Autoencoder, data: RowsLike) -> np.ndarray:
+    """Mean absolute error of each row [n, d], in the units of the scaling, [n]."""
+    return np.mean(np.abs(model.residuals(data)), axis=1)

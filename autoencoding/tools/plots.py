@@ -1,139 +1,37 @@
-"""Pictures of what a model does: a page is made of panels, one below another.
+"""Pictures of what a model does, of arrays: each function returns a matplotlib `Figure`.
 
-Images are [n, height, width, channels], gray or RGB, 0 to 255.
+Images are [n, height, width, channels], gray or RGB, 0 to 255. ``figure.savefig(path)`` saves one.
+A page of several is made of `autoencoding/tools/panels.py`.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable
+from functools import wraps
+from typing import ParamSpec
 
-import numpy as np
-from matplotlib.axes import Axes
-from matplotlib.figure import Figure, FigureBase
-from matplotlib.ticker import MaxNLocator
+from matplotlib.figure import Figure
 
-WIDTH = 9.0  # inches, of a page
+from autoencoding.tools import panels
+from autoencoding.tools.panels import Panel
 
-
-@dataclass(frozen=True)
-class Panel:
-    """A part of a page: what draws it, and how high it is, in inches."""
-
-    draw: Callable[[FigureBase], None]
-    height: float
+P = ParamSpec("P")
 
 
-def page(*panels: Panel) -> Figure:
-    """Draw panels one below another."""
-    heights = [panel.height for panel in panels]
-    figure = Figure(figsize=(WIDTH, sum(heights)), layout="constrained")
-    parts = figure.subfigures(len(panels), 1, squeeze=False, height_ratios=heights)[:, 0]
-    for panel, part in zip(panels, parts, strict=True):
-        panel.draw(part)
-    return figure
+def _figure(panel: Callable[P, Panel]) -> Callable[P, Figure]:
+    """Make a function that draws a panel alone on its page."""
+
+    @wraps(panel)
+    def draw(*args: P.args, **options: P.kwargs) -> Figure:
+        return panels.page(panel(*args, **options))
+
+    return draw
 
 
-def strips(images: Mapping[str, np.ndarray]) -> Panel:
-    """Draw rows of as many images each, with the name of each row at its left."""
-    count = len(next(iter(images.values())))
-    side = (WIDTH - 1.2) / count  # inches of an image, beside its name
-
-    def draw(figure: FigureBase) -> None:
-        axes = figure.subplots(len(images), 1, squeeze=False)[:, 0]
-        for axis, (name, row) in zip(axes, images.items(), strict=True):
-            _show(axis, mosaic(row, count))
-            axis.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=2)
-
-    return Panel(draw, (side + 0.05) * len(images))
-
-
-def tiles(title: str, images: np.ndarray, columns: int, width: float = WIDTH / 2) -> Panel:
-    """Draw images side by side, row after row, in a field of some width, in inches."""
-    rows = -(-len(images) // columns)
-    height, across = images.shape[1:3]
-
-    def draw(figure: FigureBase) -> None:
-        axis = figure.subplots()
-        _show(axis, mosaic(images, columns))
-        axis.set_title(title)
-
-    return Panel(draw, width * rows * height / (columns * across) + 0.4)
-
-
-def scatter(title: str, codes: np.ndarray, labels: np.ndarray | None = None) -> Panel:
-    """Draw codes [n, 2] in the plane, coloured by their labels [n] if they have any."""
-
-    def draw(figure: FigureBase) -> None:
-        axis = figure.subplots()
-        for label in [None] if labels is None else np.unique(labels):
-            some = codes if label is None else codes[labels == label]  # [m, 2]
-            axis.scatter(some[:, 0], some[:, 1], s=3, label=label)
-        if labels is not None:
-            axis.legend(frameon=False, bbox_to_anchor=(1, 1), markerscale=3)
-        axis.set(title=title, xlabel="first unit", ylabel="second unit", aspect="equal")
-
-    return Panel(draw, 4.5)
-
-
-def beside(*panels: Panel) -> Panel:
-    """Draw panels side by side, as one."""
-
-    def draw(figure: FigureBase) -> None:
-        parts = figure.subfigures(1, len(panels), squeeze=False)[0]
-        for panel, part in zip(panels, parts, strict=True):
-            panel.draw(part)
-
-    return Panel(draw, max(panel.height for panel in panels))
-
-
-def loss_curve(
-    history: Mapping[str, Sequence[float]], name: str, ruler: Mapping[str, float]
-) -> Panel:
-    """Draw what `Autoencoder.train` returned, and levels in the same units, by label."""
-
-    def draw(figure: FigureBase) -> None:
-        axis = figure.subplots()
-        axis.plot(history["epoch"], history["loss"], color="black", label="training")
-        if "validation_loss" in history:
-            axis.plot(
-                history["epoch"], history["validation_loss"], color="gray", label="validation"
-            )
-        for style, (label, value) in zip((":", "--", "-."), ruler.items(), strict=False):
-            axis.axhline(value, color="black", linestyle=style, linewidth=1, label=label)
-        axis.set(xlabel="epoch", ylabel=name)
-        if ruler:
-            axis.set_ylim(0, 1.05 * max(*history["loss"], *ruler.values()))
-        axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
-
-    return Panel(draw, 2.9)
-
-
-def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images side by side, row after row, one pixel of white around each.
-
-    Returns
-    -------
-    array, shape [rows * (height + 1) + 1, columns * (width + 1) + 1, channels]
-    """
-    n, height, width, channels = images.shape
-    rows = -(-n // columns)
-    field = np.full((rows * columns, height + 1, width + 1, channels), 255.0)
-    field[:n, 1:, 1:] = np.clip(images, 0, 255)
-    field = field.reshape(rows, columns, height + 1, width + 1, channels)
-    field = field.swapaxes(1, 2).reshape(rows * (height + 1), columns * (width + 1), channels)
-    return np.pad(field, ((0, 1), (0, 1), (0, 0)), constant_values=255.0)
-
-
-def _show(axis: Axes, image: np.ndarray) -> None:
-    """Show one image [height, width, channels], without ticks or frame."""
-    axis.imshow(
-        np.squeeze(image / 255, axis=2) if image.shape[2] == 1 else image / 255,
-        cmap="gray",
-        vmin=0,
-        vmax=1,
-    )
-    axis.set(xticks=[], yticks=[])
-    axis.spines[:].set_visible(False)
+loss_curve = _figure(panels.loss_curve)
+reconstructions = _figure(panels.strips)
+codes = _figure(panels.scatter)
+manifold = _figure(panels.tiles)
+features = _figure(panels.features)
+histogram = _figure(panels.histogram)
+weights = _figure(panels.weights)
