@@ -20,6 +20,7 @@ import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks, parts
 from autoencoding.engine import checkpoints, loop, statistics
+from autoencoding.engine.exporting import Signature
 from autoencoding.engine.model import Model
 from autoencoding.engine.optimizers import OPTIMIZERS, Update
 from autoencoding.engine.schedules import SCHEDULES, Schedule
@@ -220,6 +221,21 @@ class Autoencoder(Model):
         self._linked = self.objective.link(self._output)  # [n, target_dim], scaled
         decoded = self._target_scaling.unscale(self._linked)  # [n, target_dim], raw
         self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim], raw
+
+    def _build_export(self) -> dict[str, Signature]:
+        """Add what inference takes, and no more, to the current graph; what it can be asked."""
+        self._choose_parts()
+        self._build_inference()
+        told = {k: v for k, v in self._columns.items() if k == "condition"}  # [n, condition_dim]
+        codes = tf1.placeholder(tf.float32, [None, self.hidden_dim], name="codes")
+        linked = self.objective.link(self._decode(codes, told.get("condition")))  # [n, target_dim]
+        decoded = self._target_scaling.unscale(linked)  # [n, target_dim], raw
+        rows = {"x": self.x, **told}
+        return {
+            "encode": Signature(rows, {"codes": self.encoded}),
+            "decode": Signature({"codes": codes, **told}, {"reconstructions": decoded}),
+            "reconstruct": Signature(rows, {"reconstructions": self.decoded}),
+        }
 
     def _encode(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
         width = self.code.width(self.hidden_dim)

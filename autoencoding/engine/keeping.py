@@ -13,7 +13,8 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-from autoencoding.engine import checkpoints
+from autoencoding.engine import checkpoints, exporting
+from autoencoding.engine.exporting import Signature
 from autoencoding.engine.ports import Ports
 from autoencoding.engine.progress import Progress
 from autoencoding.graph import variables
@@ -47,6 +48,10 @@ class Kept:
         """Add everything to the current graph; the fields of `Ports`, but for the session."""
         raise NotImplementedError
 
+    def _build_export(self) -> dict[str, Signature]:
+        """Add what inference takes, and no more, to the current graph; what it can be asked."""
+        raise NotImplementedError
+
     @property
     def parameters(self) -> dict[str, Any]:
         """What the constructor needs to build this model again, without places on this machine."""
@@ -75,6 +80,32 @@ class Kept:
             "training": progress.to_json(),
         }
         checkpoints.save(path, self.saver, self.session, description, progress.last)
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write a SavedModel, which TensorFlow runs, serves and converts without this project.
+
+        Its signatures take rows, codes and conditions of any number in float32, in raw units:
+        'encode' (x to codes), 'decode' (codes to reconstructions) and 'reconstruct' (x to
+        reconstructions), all with the condition where the model takes one. Images are rows, too.
+
+        Parameters
+        ----------
+        folder : path
+            A new one.
+
+        Raises
+        ------
+        FileExistsError
+            The folder is there already.
+        OSError
+            It can't be written; then there is no such folder.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        self._require_trained()
+        twin = object.__new__(type(self))  # the same parts, for a graph without training
+        vars(twin).update(vars(self))
+        exporting.write(folder, twin._build_export, variables.read(self.session))
 
     def __getstate__(self) -> dict[str, Any]:
         """What `pickle`, `copy` and `joblib` keep; a `config` is not, as with `load`."""
