@@ -7,6 +7,7 @@ written to --output, with a report. --load and --score do the same for new rows,
 from __future__ import annotations
 
 import argparse
+import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
@@ -57,6 +58,19 @@ def iris(args: Namespace) -> None:
         print(f"\n{evaluate(ae, data)}")
 
 
+def of_table(args: Namespace) -> None:
+    """Train on a table, or score one, and write what comes of it."""
+    from autoencoding.data import tables
+
+    try:
+        table = tables.read(args.score or args.data, args.target)
+    except (OSError, ValueError) as error:
+        sys.exit(str(error))
+    from autoencoding.tools import tabular
+
+    tabular.run(table, args)
+
+
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the script with these arguments, the command line's by default."""
     args = parse(argv)
@@ -64,9 +78,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if args.data is None and args.load is None:
         iris(args)
     else:
-        from autoencoding.tools import tabular
-
-        tabular.run(args)
+        of_table(args)
 
 
 if __name__ == "__main__":

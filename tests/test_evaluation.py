@@ -79,6 +79,14 @@ def test_a_loaded_model_carries_its_ruler(model, iris):
         assert evaluate(loaded, iris) == evaluate(model, iris)
 
 
+def test_a_code_as_wide_as_the_rows_has_no_measure_in_pca(iris):
+    with Autoencoder(4, 4, 2, seed=0, checkpoint=None) as ae:
+        ae.train(iris, verbose=False)
+        found = evaluate(ae, iris)
+    assert (found.pca_rmse, found.ratio) == (0, np.inf)
+    assert str(found).splitlines()[1].split()[2] == "-"
+
+
 def test_a_good_model_draws_no_warning_and_a_deeper_one_is_held_to_more(model, iris, monkeypatch):
     evaluate(model, iris[:100])
     monkeypatch.setattr(Autoencoder, "affine_decoder", False)

@@ -4,10 +4,11 @@ import re
 
 import numpy as np
 import pytest
-from processes import ROOT
+from processes import ROOT, run_script
 
 from autoencoding.engine.model import Model
 
+TUTORIAL = ROOT / "docs" / "outliers.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
 
 
@@ -52,12 +53,29 @@ def test_the_family_of_the_readme_runs(one_epoch):
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
-@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted({*PAGES} - {TUTORIAL}), ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run(page, one_epoch):
     examples = examples_of(page)
     assert examples
     for example in examples:
         run(example)
+
+
+def test_the_tutorial_runs_from_top_to_bottom(tmp_path, capsys):
+    names = {}
+    blocks = re.findall(r"```(sh|python)\n(.*?)```", TUTORIAL.read_text(), re.DOTALL)
+    for kind, block in blocks:
+        if kind == "python":
+            exec(compile(block, "example", "exec"), names)
+        elif "git clone" not in block:
+            ran = run_script(*block.split()[1:], folder=tmp_path)
+            assert ran.returncode == 0, ran.stderr
+    written = {path.name for path in (tmp_path / "scored").iterdir()}
+    assert written == {"outliers.csv", "codes.csv", "reconstructions.csv", "report.png"}
+    assert names["odd"][-20:].mean() > 0.6  # the malignant ones
+    assert names["odd"][:-20].mean() < 0.3
+    assert names["scores"].shape == (len(names["new"]),)
+    assert "malignant" in capsys.readouterr().out
 
 
 @pytest.mark.parametrize("page", [ROOT / "README.md", *PAGES], ids=lambda page: page.stem)

@@ -86,3 +86,21 @@ def test_help_and_wrong_arguments_do_not_wait_for_tensorflow(tmp_path, script, o
     if options == ["--help"]:
         for option in ("epochs", "batch-size", "hidden", "learning-rate", "seed", "checkpoint"):
             assert f"--{option}" in output
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--data none.csv", "--data a.csv --target foot", "--data b.csv", "--load . --score a.csv --x"],
+)
+def test_wrong_arguments_about_tables_do_not_wait_either(tmp_path, options):
+    (tmp_path / "a.csv").write_text("x,y\n1,2\n")
+    (tmp_path / "b.csv").write_text("")
+    code = f"""
+        import runpy, sys
+        sys.argv = ["main.py", *{options.split()!r}]
+        try:
+            runpy.run_path({str(ROOT / "main.py")!r}, run_name="__main__")
+        except SystemExit as stop:
+            print(bool(stop.code), "tensorflow" in sys.modules, "sklearn" in sys.modules)
+    """
+    assert run_python(code, tmp_path) == "True False False\n"

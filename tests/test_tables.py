@@ -9,8 +9,9 @@ from processes import run_script
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
+from autoencoding.data import columns as of_columns
 from autoencoding.data import tables
-from autoencoding.data.tables import Columns
+from autoencoding.data.columns import Columns
 from autoencoding.tools.tabular import TableModel
 
 ROWS = 200
@@ -134,7 +135,7 @@ def test_a_table_may_have_columns_of_one_kind(kept):
 
 
 def test_of_many_words_the_most_frequent_get_a_number(monkeypatch):
-    monkeypatch.setattr(tables, "MOST", 2)
+    monkeypatch.setattr(of_columns, "MOST", 2)
     table = pd.DataFrame({"word": ["c"] * 5 + ["a"] * 3 + ["b"] * 2})
     columns = Columns.of(table, "t")
     assert columns.categories == {"word": ["a", "c"]}

@@ -34,6 +34,10 @@ class Evaluation:
         `pandas.DataFrame` takes them.
     held_out : Evaluation, optional
         On rows that were not trained on.
+
+    Notes
+    -----
+    Where the code is as wide as the rows, PCA leaves nothing, and is no measure.
     """
 
     rmse: float
@@ -71,7 +75,7 @@ class Evaluation:
         errors = self.rmse, self.pca_rmse, self.mean_rmse
         return [
             [f"{kind}RMSE", *(f"{rmse:.5g}" for rmse in errors)],
-            ["of PCA", *(f"{_ratio(rmse, self.pca_rmse):.3f}" for rmse in errors)],
+            ["of PCA", *(_shown(_ratio(rmse, self.pca_rmse)) for rmse in errors)],
             ["variance kept", *(f"{_kept(rmse, self.mean_rmse):.2%}" for rmse in errors)],
         ]
 
@@ -118,7 +122,7 @@ def evaluate(
         others = _measured(model, rows, wanted)
     found = replace(_measured(model, data, target), held_out=others)
     limit = 1.10 if model.affine_decoder else 1.00
-    if found.ratio > limit:
+    if found.ratio > limit and model.hidden_dim < model.target_dim:
         warnings.warn(
             f"PCA of the same width is better: the RMSE is {found.ratio:.3f} times its, above "
             f"{limit:.2f}; train longer, or try another learning_rate or batch_size",
@@ -129,6 +133,8 @@ def evaluate(
 
 def _measured(model: Autoencoder, data: RowsLike, target: RowsLike | None) -> Evaluation:
     squares = model.feature_errors(data, target)  # [target_dim] each
+    if model.hidden_dim >= model.target_dim:
+        squares["pca"] = np.zeros_like(squares["pca"])  # but for rounding
     rmse = {name: float(np.sqrt(np.mean(square))) for name, square in squares.items()}
     names = {"rmse": "model", "mean_rmse": "mean", "pca_rmse": "pca"}
     features = {name: np.sqrt(squares[of]) for name, of in names.items()}
@@ -143,3 +149,7 @@ def _ratio(rmse: float, pca_rmse: float) -> float:
 
 def _kept(rmse: float, mean_rmse: float) -> float:
     return 1 - (rmse / mean_rmse) ** 2 if mean_rmse else np.nan
+
+
+def _shown(ratio: float) -> str:
+    return f"{ratio:.3f}" if np.isfinite(ratio) else "-"

@@ -7,7 +7,7 @@ import os
 import sys
 import warnings
 from argparse import Namespace
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,8 +16,7 @@ import pandas as pd
 from sklearn.decomposition import PCA
 
 from autoencoder import Autoencoder
-from autoencoding.data import tables
-from autoencoding.data.tables import Columns
+from autoencoding.data.columns import Columns
 from autoencoding.engine import checkpoints
 from autoencoding.models import family
 from autoencoding.tools import arguments
@@ -118,15 +117,6 @@ class TableModel:
         return pd.DataFrame(found)
 
 
-def read(path: str, left_out: Sequence[str]) -> pd.DataFrame:
-    """Read a table without some columns; what is wrong with it is a ValueError or OSError."""
-    table = tables.read(path)
-    missing = [name for name in left_out if name not in table]
-    if missing:
-        raise ValueError(f"{path} has no column {missing[0]!r}, it has {', '.join(table)}")
-    return table.drop(columns=list(left_out))
-
-
 def train(table: pd.DataFrame, args: Namespace) -> tuple[TableModel, list[Panel]]:
     """Train a model as the arguments tell, print how well it does, and draw that."""
     columns = Columns.of(table, args.data)
@@ -138,12 +128,12 @@ def train(table: pd.DataFrame, args: Namespace) -> tuple[TableModel, list[Panel]
     history = arguments.train(model, rows, args)
     with warnings.catch_warnings():  # robust losses are after something else than PCA's squares
         warnings.simplefilter("ignore", UserWarning)
-        found = evaluate(model, rows)
+        found = evaluate(model, rows)  # the table shows PCA's all the same
     print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each\n{found}")
     threshold = float(np.quantile(mean_errors(model, rows), 1 - args.contamination))
     made = TableModel(model, columns, threshold)
     made.save(args.checkpoint)
-    by_feature = {"this model": found.features["rmse"], "PCA": found.features["pca_rmse"]}
+    by_feature = {"this model": found.features["rmse"], "mean row": found.features["mean_rmse"]}
     return made, [
         draw.loss_curve(history, "loss", {}),
         draw.features("errors of columns", by_feature, columns.labels, SHOWN),
@@ -179,29 +169,20 @@ def panels(made: TableModel, results: Mapping[str, pd.DataFrame]) -> list[Panel]
     return found
 
 
-def run(args: Namespace) -> None:
+def run(table: pd.DataFrame, args: Namespace) -> None:
     """Do what the arguments of `main.py` tell to do with a table; what is wrong ends the script."""
+    source, folder = args.score or args.data, Path(args.output)
     try:
-        made, drawn, table = _made(args)
+        made, drawn = train(table, args) if args.load is None else (TableModel.load(args.load), [])
         with made.model:
-            results = made.results(table, args.score or args.data)
+            results = made.results(table, source)
             drawn += panels(made, results)
-        paths = write(results, Path(args.output), args.score or args.data)
-        report = Path(args.output) / "report.png"
-        draw.page(*drawn).savefig(report, dpi=150)
+        paths = [*write(results, folder, source), folder / "report.png"]
+        draw.page(*drawn).savefig(paths[-1], dpi=150)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
     _print_worst(results["outliers"])
-    print(f"\nsaved {', '.join(map(str, [*paths, report]))}")
-
-
-def _made(args: Namespace) -> tuple[TableModel, list[Panel], pd.DataFrame]:
-    """A model, trained or loaded, pictures of its training, and the table to ask it about."""
-    if args.load is not None:
-        table = read(args.score, ())
-        return TableModel.load(args.load), [], table
-    table = read(args.data, args.target)
-    return *train(table, args), table
+    print(f"\nsaved {', '.join(map(str, paths))}")
 
 
 def _print_worst(outliers: pd.DataFrame) -> None:
