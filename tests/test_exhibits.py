@@ -85,6 +85,7 @@ def test_two_units_are_a_plane_of_images_and_of_codes(monkeypatch, tmp_path):
         "from one image to another": (50, 32, 32, 3),
         "what codes stand for": (225, 32, 32, 3),
         "codes of test images": set(range(10)),
+        "what units answer to": (9, 32, 32, 3),
     }
 
 

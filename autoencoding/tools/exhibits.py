@@ -85,9 +85,19 @@ def panels(model: Autoencoder, exhibit: Exhibit, views: Views, labels: Any) -> l
     shape = views.wanted.shape[1:]
     if isinstance(model, VariationalAutoencoder):
         found.append(_drawn(model, shown.given, shape))
+    found += _filters(model, views.given.shape[1:])
     if model.hidden_dim == 2:
         found.append(_plane(model, views.given, labels, shape))
     return found
+
+
+def _filters(model: Autoencoder, shape: Shape) -> list[Panel]:
+    """The weights of the first units as images, where each unit has one for every pixel."""
+    weights = model.weights
+    first = weights.get("encode/hidden_1/weights", weights.get("encode/weights"))
+    if first is None or first.shape[0] != math.prod(shape):
+        return []
+    return [draw.weights("what units answer to", first[:, : 2 * SHOWN], shape, SHOWN)]
 
 
 def _drawn(model: VariationalAutoencoder, images: np.ndarray, shape: Shape) -> Panel:
