@@ -41,11 +41,17 @@ def test_the_first_example_of_the_readme_runs(iris, capsys):
     assert printed.count("reconstructed") == 1
 
 
+def test_the_estimators_of_the_readme_run(iris):
+    names = run(examples_of(ROOT / "README.md")[1], X=iris)
+    assert names["codes"].shape == (150, 2)
+    assert names["why"].shape == (names["odd"].sum(), 4)
+
+
 def test_the_family_of_the_readme_runs(one_epoch):
     generator = np.random.default_rng(0)
     images = generator.integers(0, 256, (6, 784))
     gray, colour = generator.uniform(size=(4, 32, 32, 1)), generator.uniform(size=(4, 32, 32, 3))
-    example = examples_of(ROOT / "README.md")[1]
+    example = examples_of(ROOT / "README.md")[2]
     names = run(example, images=images, gray=gray, colour=colour)
     assert names["clean"].shape == (6, 784)
     assert names["new"].shape == (16, 784)

@@ -1,1 +1,1 @@
-"""What is done with a trained model: evaluation, plots, the scripts' arguments."""
+"""What is done with a model: evaluation, estimators, plots, the scripts' arguments and tables."""
