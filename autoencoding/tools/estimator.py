@@ -23,7 +23,8 @@ class AutoencoderEstimator(BaseEstimator):
     Attributes
     ----------
     model_ : Autoencoder
-        Of `n_features_in_` columns and `n_components` units, trained.
+        Of `n_features_in_` columns and `n_components` units, trained. Where nothing but X has
+        changed, fitting again trains this one again, whose graph is there already.
     loss_curve_ : list of float
         Its loss in each pass over the data.
     n_iter_ : int

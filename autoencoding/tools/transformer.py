@@ -112,13 +112,13 @@ class AutoencoderTransformer(
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """How well each row of X [n, d] is reconstructed: its RMSE, negative, [n]."""
-        return -np.sqrt(self.model_errors(X))
+        return -np.sqrt(self._errors(X))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
         """How well rows X [n, d] are reconstructed: the RMSE over all entries, negative."""
-        return -float(np.sqrt(np.mean(self.model_errors(X))))
+        return -float(np.sqrt(np.mean(self._errors(X))))
 
-    def model_errors(self, X: ArrayLike) -> np.ndarray:
+    def _errors(self, X: ArrayLike) -> np.ndarray:
         """Mean squared error of each row of X [n, d], in the units of the scaling, squared, [n]."""
         return self.model_.squared_errors(self._checked(X))["model"]
 
