@@ -22,7 +22,7 @@ def parse(argv: Sequence[str] | None) -> Namespace:
     chooser = argparse.ArgumentParser(add_help=False)
     source = chooser.add_argument_group("tables")
     source.add_argument("--data", type=arguments.file, help=".csv, .parquet, .npy or .npz")
-    source.add_argument("--load", type=arguments.folder, help="model, from --checkpoint")
+    source.add_argument("--load", type=arguments.table_model, help="model, from --checkpoint")
     source.add_argument("--score", type=arguments.file, help="new rows, to ask the loaded model of")
     given = chooser.parse_known_args(argv)[0]
     parser = arguments.parser(

@@ -260,13 +260,16 @@ def test_main_takes_parquet_and_other_models(model, tmp_path):
     ("options", "message"),
     [
         ("--data none.csv", "there is no file none.csv"),
-        ("--load nowhere --score people.csv", "there is no folder nowhere"),
-        ("--load .", "--load goes with --score"),
+        (
+            "--load nowhere --score people.csv",
+            "there is no table.json in nowhere: train with --data",
+        ),
+        ("--load kept", "--load goes with --score"),
         ("--score people.csv", "--load goes with --score"),
         ("--data people.csv --layers 3", "--layers are of --model stacked or variational"),
         ("--data people.csv --target foot", "people.csv has no column 'foot', it has age, job"),
         ("--data bad.csv", "bad.csv: column 'debt', row 3: must be a number"),
-        ("--load . --score people.csv", "no checkpoint"),
+        ("--load kept --score people.csv", "no checkpoint in kept"),
     ],
 )
 def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path):
@@ -274,6 +277,8 @@ def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path):
     bad = people().astype({"debt": object})
     bad.loc[3, "debt"] = "much"
     bad.to_csv(tmp_path / "bad.csv", index=False)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "table.json").touch()
     ran = run_script("main.py", *options.split(), folder=tmp_path)
     assert ran.returncode in (1, 2)
     assert message in ran.stderr.splitlines()[-1]

@@ -19,6 +19,8 @@ from autoencoding import checks
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
 
+TABLE_FILE = "table.json"  # beside the saves of a model that was trained on a table
+
 
 def parser(
     description: str,
@@ -65,10 +67,10 @@ def file(text: str) -> str:
     return text
 
 
-def folder(text: str) -> str:
-    """Read the path of a folder that is there, for argparse."""
-    if not Path(text).is_dir():
-        raise argparse.ArgumentTypeError(f"there is no folder {text}")
+def table_model(text: str) -> str:
+    """Read the path of a folder that holds a table's model, for argparse."""
+    if not (Path(text) / TABLE_FILE).is_file():
+        raise argparse.ArgumentTypeError(f"there is no {TABLE_FILE} in {text}: train with --data")
     return text
 
 

@@ -21,11 +21,11 @@ from autoencoding.engine import checkpoints
 from autoencoding.models import family
 from autoencoding.tools import arguments
 from autoencoding.tools import panels as draw
+from autoencoding.tools.arguments import TABLE_FILE
 from autoencoding.tools.evaluation import evaluate
 from autoencoding.tools.outliers import AutoencoderOutlierDetector, mean_errors
 from autoencoding.tools.panels import Panel
 
-FILE = "table.json"  # beside the saves of a model
 FORMAT = 1
 CAUSES = 3  # columns that are named with each score
 SHOWN = 20  # columns in the report, those that are rebuilt worst
@@ -57,7 +57,7 @@ class TableModel:
             "columns": self.columns.to_json(),
             "threshold": self.threshold,
         }
-        path = Path(folder) / FILE
+        path = Path(folder) / TABLE_FILE
         written = path.with_suffix(".new")
         written.write_text(json.dumps(found, indent=1), encoding="utf-8")
         written.replace(path)
@@ -71,7 +71,7 @@ class TableModel:
         FileNotFoundError, ValueError
             There is none, or it is damaged, or of another save than the newest.
         """
-        path = Path(folder) / FILE
+        path = Path(folder) / TABLE_FILE
         prefix, _ = checkpoints.newest(folder)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
