@@ -5,6 +5,8 @@ import json
 import numpy as np
 import pandas as pd
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 from processes import run_script
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
@@ -125,6 +127,19 @@ def test_what_json_keeps_encodes_the_same():
     assert again == columns
     assert np.array_equal(again.encode(new, "t"), columns.encode(new, "t"))
     assert not again.encode(new, "t")[:, 5:].any()  # never seen
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(
+    numbers=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8),
+    words=st.lists(st.text("abc", min_size=1, max_size=3), min_size=8, max_size=8),
+)
+def test_rows_of_a_whole_table_are_decoded_to_it(numbers, words):
+    table = pd.DataFrame({"word": words[: len(numbers)], "number": numbers})
+    columns = Columns.of(table, "t")
+    decoded = columns.decode(columns.encode(table, "t"))
+    assert decoded["word"].tolist() == table["word"].tolist()
+    assert decoded["number"].tolist() == numbers
 
 
 @pytest.mark.parametrize("kept", [["age", "debt"], ["job"]])

@@ -15,7 +15,6 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.engine.sources import RowsLike
 from autoencoding.tools.estimator import AutoencoderEstimator
 
 # Neither scales nor weights follow a few wild rows (`benchmarks/outliers.py`)
@@ -162,6 +161,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         return -mean_errors(self.model_, data)  # [n]
 
 
-def mean_errors(model: Autoencoder, data: RowsLike) -> np.ndarray:
+def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Mean absolute error of each row [n, d], in the units of the scaling, [n]."""
-    return np.mean(np.abs(model.residuals(data)), axis=1)
+    parts = checks.slices(*rows.shape)  # so that memory stays bounded
+    return np.concatenate([np.abs(model.residuals(rows[part])).mean(axis=1) for part in parts])
