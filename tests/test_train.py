@@ -3,6 +3,7 @@
 import os
 import pty
 import re
+import signal
 import subprocess
 import sys
 import termios
@@ -19,9 +20,10 @@ from processes import ENVIRONMENT
 from stand_ins import Again, Numbered, open_rows
 
 from autoencoder import Autoencoder
-from autoencoding.engine import sources
+from autoencoding.engine import feeding, sources
 from autoencoding.engine.optimizers import OPTIMIZERS
 from autoencoding.engine.schedules import Cosine, Plateau
+from autoencoding.engine.training import Trainer
 from autoencoding.graph import variables
 from autoencoding.tools.evaluation import evaluate
 
@@ -532,3 +534,25 @@ def test_a_pass_over_what_is_iterated_is_one_over_its_rows(iris):
     with Autoencoder(4, 2, **options) as one, Autoencoder(4, 2, **options) as other:
         parts = [iris[:60], iris[60:]]
         assert one.partial_train(Again(parts)) == other.partial_train(Again([iris]))
+
+
+def test_ctrl_c_ends_a_pass_after_the_block_under_way_with_that_state_saved(
+    iris, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(feeding, "BLOCK_STEPS", 3)
+    train_on = Trainer._train_on
+
+    def then_ask(self, block):
+        train_on(self, block)
+        signal.raise_signal(signal.SIGINT)
+
+    with Autoencoder(4, 2, seed=0, checkpoint=tmp_path) as ae:
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(KeyboardInterrupt, match="after 3 steps"),
+        ):
+            patch.setattr(Trainer, "_train_on", then_ask)
+            ae.partial_train(iris)
+        with Autoencoder.load(tmp_path) as loaded:
+            assert_same_values(loaded, ae)
+        assert np.isfinite(ae.partial_train(iris))
