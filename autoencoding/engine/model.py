@@ -203,8 +203,11 @@ class Model(Kept):
         given = {"x": data, "target": target, "condition": condition}
         rows = sources.open_rows(given, self.form)
         before = self._progress
-        fitted = self._ports.fit(rows) if before is None else {}
-        sources.check(rows)  # and count them, where they are iterated
+        fitted = {}
+        if before is None:
+            fitted = self._ports.fit(rows)
+        else:
+            sources.check(rows)  # and count them, where they are iterated; `fit` does, too
         progress = self._planned(rows, None, batch_size)
         if before is not None:
             progress.step = before.epoch * progress.steps_per_epoch
@@ -338,7 +341,10 @@ class Model(Kept):
         condition: RowsLike | None = None,
     ) -> np.ndarray:
         """Targets less reconstructions [n, target_dim] float64, in the units of the scaling."""
-        return np.concatenate([part["model"] for part in self._left(data, target, condition)])
+        self._require_trained()
+        given = {"x": data, "target": target, "condition": condition}
+        rows = sources.open_rows(given, self.form)
+        return self._ports.in_units(self._ports.run_all(self._ports.residuals["model"], rows))
 
     @property
     def weights(self) -> dict[str, np.ndarray]:

@@ -93,10 +93,13 @@ class Ports:
 
     def left(self, rows: Rows) -> Iterator[dict[str, np.ndarray]]:
         """Residuals [m, target_dim] float64 of the rows, in the units of the loss, by the piece."""
-        unit = float(self.session.run(self.unit))  # its square may be beyond float32
         for piece in rows.pieces():
             found = self.run(self.residuals, piece)
-            yield {name: unit * left.astype(np.float64) for name, left in found.items()}
+            yield {name: self.in_units(left) for name, left in found.items()}
+
+    def in_units(self, left: np.ndarray) -> np.ndarray:
+        """Scaled residuals in the units of the loss, in float64: squares may be beyond float32."""
+        return float(self.session.run(self.unit)) * left.astype(np.float64)
 
     def losses_of(self, mean_errors: np.ndarray) -> np.ndarray:
         """Losses [m] of mean errors of rows [m]."""

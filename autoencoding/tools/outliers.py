@@ -110,8 +110,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         array of float, shape [n, d]
             0 or above; the sum of each row is `score_samples` without its sign.
         """
-        data = self._checked(X)  # [n, d]
-        return np.abs(self.model_.residuals(data)) / data.shape[1]
+        return attributions(self.model_, self._checked(X))
 
     def calibrate(self, X: ArrayLike, false_alarm_rate: float = 0.05) -> Self:
         """Set the threshold by rows that are normal and were not trained on.
@@ -165,3 +164,8 @@ def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Mean absolute error of each row [n, d], in the units of the scaling, [n]."""
     parts = checks.slices(*rows.shape)  # so that memory stays bounded
     return np.concatenate([np.abs(model.residuals(rows[part])).mean(axis=1) for part in parts])
+
+
+def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
+    """What each feature has in the mean absolute error of each row [n, d], [n, d]."""
+    return np.abs(model.residuals(rows)) / rows.shape[1]

@@ -23,7 +23,7 @@ from autoencoding.tools import arguments
 from autoencoding.tools import panels as draw
 from autoencoding.tools.arguments import TABLE_FILE
 from autoencoding.tools.evaluation import evaluate
-from autoencoding.tools.outliers import AutoencoderOutlierDetector, mean_errors
+from autoencoding.tools.outliers import AutoencoderOutlierDetector, attributions, mean_errors
 from autoencoding.tools.panels import Panel
 
 FORMAT = 1
@@ -89,9 +89,8 @@ class TableModel:
 
     def errors(self, rows: np.ndarray) -> np.ndarray:
         """What each column has in the score of each row [n, d], [n, columns]."""
-        errors = np.abs(self.model.residuals(rows)) / rows.shape[1]  # [n, d]
         of_column = self.columns.owners[:, None] == np.arange(len(self.columns.names))
-        return errors @ of_column  # [n, columns]
+        return attributions(self.model, rows) @ of_column  # [n, columns]
 
     def results(self, table: pd.DataFrame, source: str) -> dict[str, pd.DataFrame]:
         """Codes, reconstructions and outliers of a table, by name, a row for each of its rows."""
