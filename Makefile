@@ -16,10 +16,10 @@ coverage: .venv/ready-for-tests ## Lines of the library that the quick tests run
 	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 mutants: .venv/ready-for-tests ## Changes of the guards that no test notices.
-	PYTHONPATH=. TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/mutants.py $(ARGS)
+	PYTHONPATH=.:tests/helpers TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/harness/mutants.py $(ARGS)
 
 fuzz: .venv/ready-for-tests ## Damaged files, 150,000 of them.
-	PYTHONPATH=. $(BIN)/python tests/fuzz.py $(ARGS)
+	PYTHONPATH=.:tests/helpers $(BIN)/python tests/harness/fuzz.py $(ARGS)
 
 lint: .venv/ready-for-tests
 	$(BIN)/ruff check .

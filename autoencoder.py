@@ -2,7 +2,7 @@
 
 Listings 11.1 to 11.5 of Mattmann, *Machine Learning with TensorFlow*, 2nd ed., ch. 11, as they
 are written today. Here is the graph; what is done with it, `train`, `test`, `encode` and the rest,
-is in `autoencoding/engine/model.py`, and what a model can be made of in `autoencoding/graph/`.
+is in `autoencoding/training/model.py`, and what a model can be made of in `autoencoding/graph/`.
 """
 
 from __future__ import annotations
@@ -18,20 +18,23 @@ import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-from autoencoding import checks, parts
-from autoencoding.engine import checkpoints, loop, statistics
-from autoencoding.engine.exporting import Signature
-from autoencoding.engine.model import Model
-from autoencoding.engine.optimizers import OPTIMIZERS, Update
-from autoencoding.engine.schedules import SCHEDULES, Schedule
-from autoencoding.engine.sources import Form, Rows
-from autoencoding.graph import corruptions, variables
-from autoencoding.graph.codes import CODES, Code, When
-from autoencoding.graph.corruptions import Absent, Corruption
-from autoencoding.graph.losses import LOSSES, SSIM, Loss
-from autoencoding.graph.networks import NETWORKS, Network
-from autoencoding.graph.ruler import Ruler
-from autoencoding.graph.scaling import SCALINGS, Kind, Scaling
+from autoencoding import checks
+from autoencoding.data import statistics
+from autoencoding.data.rows import Form, Rows
+from autoencoding.parts import corruptions, variables
+from autoencoding.parts import registry as parts
+from autoencoding.parts.baselines import Ruler
+from autoencoding.parts.codes import CODES, Code, When
+from autoencoding.parts.corruptions import Absent, Corruption
+from autoencoding.parts.losses import LOSSES, SSIM, Loss
+from autoencoding.parts.networks import NETWORKS, Network
+from autoencoding.parts.optimizers import OPTIMIZERS, Update
+from autoencoding.parts.scaling import SCALINGS, Kind, Scaling
+from autoencoding.parts.schedules import SCHEDULES, Schedule
+from autoencoding.saving import checkpoints
+from autoencoding.saving.savedmodel import Signature
+from autoencoding.training import loop
+from autoencoding.training.model import Model
 
 PARTS = {
     "network": NETWORKS,
@@ -80,7 +83,7 @@ class Autoencoder(Model):
     clip_norm : float, optional
         The longest that the gradient of all weights together may be.
     schedule : {'cosine', 'constant', 'trapezoid', 'plateau'} or Schedule
-        How the learning rate goes on (`autoencoding/engine/schedules.py`); 'constant' is the
+        How the learning rate goes on (`autoencoding/parts/schedules.py`); 'constant' is the
         listing's.
     warm_up : float
         Share of the steps in which the rate rises to its value, 0 to below 1.

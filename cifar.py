@@ -1,7 +1,7 @@
 """CIFAR-10: the official archive or folder in, arrays out.
 
-The files are Python 2 pickles, and a pickle may run anything: `autoencoding/unpickling.py` reads
-them as the plain data that they should be.
+The files are Python 2 pickles, and a pickle may run anything when it is read the usual way:
+`autoencoding/saving/safe_pickle.py` reads them as the plain data that they should be.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from typing import IO, Any
 import numpy as np
 from numpy.typing import NDArray
 
-from autoencoding import unpickling
-from autoencoding.unpickling import DamagedError
+from autoencoding.saving import safe_pickle as unpickling
+from autoencoding.saving.safe_pickle import DamagedError
 
 URL = "https://www.cs.toronto.edu/~kriz/cifar-10-python.tar.gz"
 SHA256 = "6d958be074577803d12ecdefd02955f39262c83c16fe9348329d7fe0b5c001ce"

@@ -11,7 +11,7 @@ import sys
 from argparse import Namespace
 from collections.abc import Sequence
 
-from autoencoding.tools import arguments
+from autoencoding.cli import arguments
 
 MODELS = ("plain", "stacked", "denoising", "variational")
 TABLE = {"hidden": 64, "batch_size": 128, "epochs": 20, "learning_rate": 0.01}  # of a table
@@ -49,7 +49,7 @@ def iris(args: Namespace) -> None:
     from sklearn.datasets import load_iris
 
     from autoencoder import Autoencoder
-    from autoencoding.tools.evaluation import evaluate
+    from autoencoding.reports.evaluation import evaluate
 
     data = load_iris().data  # [150, 4], cm
     with Autoencoder(data.shape[1], **arguments.of_model(args)) as ae:
@@ -66,7 +66,7 @@ def of_table(args: Namespace) -> None:
         table = tables.read(args.score or args.data, args.target)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
-    from autoencoding.tools import tabular
+    from autoencoding.cli import tables as tabular
 
     tabular.run(table, args)
 

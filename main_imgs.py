@@ -13,9 +13,9 @@ from collections.abc import Sequence
 from typing import Any
 
 import cifar
+from autoencoding.cli import arguments
 from autoencoding.data import images
 from autoencoding.data.images import Images, rows
-from autoencoding.tools import arguments
 
 # Defaults of each model, whose names become options where the shared ones have no such
 MODELS: dict[str, dict[str, Any]] = {
@@ -110,8 +110,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     print("shape of the training data", rows(found.train).shape)
 
     arguments.quiet_tensorflow()
-    from autoencoding.tools import panels as draw
-    from autoencoding.tools.exhibits import EXHIBITS, panels
+    from autoencoding.cli.exhibits import EXHIBITS, panels
+    from autoencoding.reports import figures as draw
 
     exhibit = EXHIBITS[args.model]
     train, test = exhibit.views(found.train), exhibit.views(found.test)

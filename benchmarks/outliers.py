@@ -28,7 +28,7 @@ from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
 from sklearn.preprocessing import StandardScaler
 
-from autoencoding.tools.outliers import AutoencoderOutlierDetector
+from autoencoding.estimators.outliers import AutoencoderOutlierDetector
 from benchmarks.machine import print_machine
 
 REPETITIONS = 10

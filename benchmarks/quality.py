@@ -17,7 +17,7 @@ from sklearn.datasets import load_iris
 
 import cifar
 from autoencoder import Autoencoder
-from autoencoding.tools.evaluation import evaluate
+from autoencoding.reports.evaluation import evaluate
 from benchmarks.listing import Listing
 from benchmarks.machine import print_machine
 

@@ -4,7 +4,7 @@
     python -m benchmarks.recipe --data ./cifar-10-batches-py   # gray horses instead of the crops
 
 The spread is the number of standard deviations that scaled data has to the unit (see
-`autoencoding/graph/scaling.py`). Each line of Iris is the mean of three seeds.
+`autoencoding/parts/scaling.py`). Each line of Iris is the mean of three seeds.
 """
 
 from __future__ import annotations
@@ -20,11 +20,11 @@ from sklearn.datasets import load_digits, load_iris
 import cifar
 from autoencoder import Autoencoder
 from autoencoding.data.photographs import sample_crops
-from autoencoding.graph.scaling import Global
 from autoencoding.models.convolutional import ConvolutionalAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
-from autoencoding.tools.evaluation import evaluate
+from autoencoding.parts.scaling import Global
+from autoencoding.reports.evaluation import evaluate
 from benchmarks.machine import print_machine
 
 SPREADS = (1.0, 2.0, 4.0, 8.0, 16.0)

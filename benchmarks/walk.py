@@ -38,7 +38,7 @@ def functions_run(script: Path, arguments: list[str]) -> set[CodeType]:
         runpy.run_path(str(script), run_name="__main__")
     finally:
         sys.setprofile(None)
-        threading.setprofile(None)  # type: ignore[arg-type]
+        threading.setprofile(None)
     return {code for code in codes if _is_function(code)}
 
 

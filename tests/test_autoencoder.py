@@ -8,9 +8,9 @@ from processes import ROOT, run_python
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.graph import variables
-from autoencoding.graph.networks import Dense
-from autoencoding.graph.scaling import SPREAD
+from autoencoding.parts import variables
+from autoencoding.parts.networks import Dense
+from autoencoding.parts.scaling import SPREAD
 
 
 def weights_of(model):

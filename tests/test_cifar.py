@@ -28,7 +28,7 @@ from hypothesis import strategies as st
 from memory import memory_below
 
 import cifar
-from autoencoding import unpickling
+from autoencoding.saving import safe_pickle as unpickling
 
 
 @pytest.fixture

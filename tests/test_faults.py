@@ -34,12 +34,13 @@ import cifar
 import main
 import main_imgs
 from autoencoder import Autoencoder
-from autoencoding import unpickling
-from autoencoding.engine import checkpoints, feeding
-from autoencoding.engine.reports import Reports
-from autoencoding.graph import variables
-from autoencoding.graph.networks import Dense
 from autoencoding.models.denoising import DenoisingAutoencoder
+from autoencoding.parts import variables
+from autoencoding.parts.networks import Dense
+from autoencoding.saving import checkpoints
+from autoencoding.saving import safe_pickle as unpickling
+from autoencoding.training import prefetch as feeding
+from autoencoding.training.reporting import Reports
 
 
 @pytest.fixture(scope="module")
@@ -547,7 +548,7 @@ def test_row_35_a_stopped_script_saves_and_can_be_resumed(tmp_path, capsys, numb
 @pytest.mark.parametrize("count", [20, pytest.param(200, marks=pytest.mark.slow)])
 def test_row_36_killed_runs_load_and_end_as_if_never_killed(iris, tmp_path, count):
     np.save("iris.npy", iris)
-    code = f"import sys; sys.path.append({str(ROOT / 'tests')!r})\nimport kills\n"
+    code = f"import sys; sys.path.append({str(ROOT / 'tests' / 'harness')!r})\nimport kills\n"
     output = run_python(code + f"kills.main({count}, seed=5)", tmp_path)
     report = json.loads(output.splitlines()[-1])
     assert report["killed"] == count
@@ -797,7 +798,7 @@ def test_row_45_a_malicious_pickle_runs_nothing(tmp_path):
 
 
 def test_rows_45_to_52_damaged_files_are_loaded_or_refused_and_nothing_else(tmp_path):
-    ran = run_script("tests/fuzz.py", "--count", "1500", "--seed", "1", folder=tmp_path)
+    ran = run_script("tests/harness/fuzz.py", "--count", "1500", "--seed", "1", folder=tmp_path)
     assert ran.returncode == 0, ran.stdout
     assert ran.stdout.endswith("0 surprises\n")
 
@@ -1016,8 +1017,8 @@ def test_two_processes_train_every_model_side_by_side_to_the_same_bits(tmp_path)
     code = f"""
         import sys
         import numpy as np
-        sys.path.append({str(ROOT / "tests")!r})
-        from autoencoding.graph import variables
+        sys.path.append({str(ROOT / "tests" / "helpers")!r})
+        from autoencoding.parts import variables
         from family import FAMILY, SOME
         for name, preset in FAMILY.items():
             with preset.model(epoch=2, checkpoint=f"{{sys.argv[1]}}/{{name}}") as ae:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from processes import ROOT, run_script
 
-from autoencoding.engine.model import Model
+from autoencoding.training.model import Model
 
 TUTORIAL = ROOT / "docs" / "outliers.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))

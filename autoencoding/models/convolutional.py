@@ -9,8 +9,8 @@ from typing import Any
 import numpy as np
 
 from autoencoder import Autoencoder
-from autoencoding.engine.sources import RowsLike
-from autoencoding.graph.networks import Convolutional
+from autoencoding.data.rows import RowsLike
+from autoencoding.parts.networks import Convolutional
 
 
 class ConvolutionalAutoencoder(Autoencoder):

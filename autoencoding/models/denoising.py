@@ -10,9 +10,9 @@ import tensorflow.compat.v1 as tf1
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.engine import sources
-from autoencoding.engine.sources import RowsLike
-from autoencoding.graph.corruptions import Corruption
+from autoencoding.data import rows as sources
+from autoencoding.data.rows import RowsLike
+from autoencoding.parts.corruptions import Corruption
 
 
 class DenoisingAutoencoder(Autoencoder):
@@ -25,7 +25,7 @@ class DenoisingAutoencoder(Autoencoder):
     input_dim, hidden_dim, epoch, learning_rate
         As `Autoencoder` takes them.
     corruption : {'gaussian', 'masking', 'salt-and-pepper'}, Corruption or callable
-        See `autoencoding/graph/corruptions.py`, for its units too.
+        See `autoencoding/parts/corruptions.py`, for its units too.
     **options
         Anything else that `Autoencoder` takes.
     """

@@ -7,11 +7,11 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 from autoencoder import Autoencoder
-from autoencoding.engine import checkpoints
 from autoencoding.models.convolutional import ColorizingAutoencoder, ConvolutionalAutoencoder
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.saving import checkpoints
 
 CLASSES = (
     Autoencoder,

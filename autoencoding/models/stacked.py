@@ -10,9 +10,9 @@ import numpy as np
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.engine.sources import RowsLike
-from autoencoding.graph.networks import Dense
-from autoencoding.graph.scaling import STANDARD, Kind
+from autoencoding.data.rows import RowsLike
+from autoencoding.parts.networks import Dense
+from autoencoding.parts.scaling import STANDARD, Kind
 
 
 class StackedAutoencoder(Autoencoder):

@@ -12,12 +12,12 @@ from numpy.typing import ArrayLike
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.engine import sources
-from autoencoding.engine.sources import Rows, RowsLike
-from autoencoding.graph.codes import Gaussian, When
-from autoencoding.graph.losses import Loss
-from autoencoding.graph.networks import Dense, Network
-from autoencoding.graph.scaling import STANDARD, Kind
+from autoencoding.data import rows as sources
+from autoencoding.data.rows import Rows, RowsLike
+from autoencoding.parts.codes import Gaussian, When
+from autoencoding.parts.losses import Loss
+from autoencoding.parts.networks import Dense, Network
+from autoencoding.parts.scaling import STANDARD, Kind
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -36,7 +36,7 @@ class VariationalAutoencoder(Autoencoder):
     activation : str
         Of these.
     beta, kl_warm_up, free_bits : float
-        See `autoencoding.graph.codes.Gaussian`.
+        See `autoencoding.parts.codes.Gaussian`.
     network : optional
         In place of these layers; its code must be linear.
     loss : {'normal', 'bce'}

@@ -15,8 +15,8 @@ from sklearn.decomposition import PCA
 from sklearn.linear_model import Ridge
 
 import cifar
-from autoencoding.graph.scaling import SPREAD
 from autoencoding.models.convolutional import ColorizingAutoencoder
+from autoencoding.parts.scaling import SPREAD
 from benchmarks.family import beside, nets
 
 HIDDEN, FILTERS, BATCH = 1024, (16, 32), 32

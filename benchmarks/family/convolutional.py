@@ -10,9 +10,9 @@ from collections.abc import Callable
 import numpy as np
 
 from autoencoding.data import mnist
-from autoencoding.graph.losses import MSE
-from autoencoding.graph.scaling import Range
 from autoencoding.models.convolutional import ConvolutionalAutoencoder
+from autoencoding.parts.losses import MSE
+from autoencoding.parts.scaling import Range
 from benchmarks.family import beside, nets
 
 SHAPE, HIDDEN, FILTERS, BATCH = (28, 28, 1), 16, (32, 64), 32

@@ -17,12 +17,12 @@ from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 
 from autoencoding.data import mnist
-from autoencoding.graph.corruptions import Corruption, GaussianNoise, Masking
-from autoencoding.graph.losses import MSE
-from autoencoding.graph.networks import Convolutional
-from autoencoding.graph.scaling import Range
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
+from autoencoding.parts.corruptions import Corruption, GaussianNoise, Masking
+from autoencoding.parts.losses import MSE
+from autoencoding.parts.networks import Convolutional
+from autoencoding.parts.scaling import Range
 from benchmarks.family import beside, nets
 
 SHAPE, HIDDEN, FILTERS, BATCH = (28, 28, 1), 16, (32, 64), 128

@@ -17,10 +17,10 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoder import Autoencoder
-from autoencoding.engine.feeding import block_steps
-from autoencoding.graph.corruptions import Masking
-from autoencoding.graph.networks import Convolutional, Dense, Network
 from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.parts.corruptions import Masking
+from autoencoding.parts.networks import Convolutional, Dense, Network
+from autoencoding.training.prefetch import block_steps
 from benchmarks.machine import print_machine
 
 MOST_STEPS = 200  # of a block, so that the slowest form ends

@@ -14,8 +14,8 @@ import numpy as np
 from sklearn.decomposition import PCA
 
 from autoencoding.data import mnist
-from autoencoding.graph.scaling import Range
 from autoencoding.models.stacked import StackedAutoencoder
+from autoencoding.parts.scaling import Range
 from benchmarks.family import beside
 
 LAYERS, BATCH, PRETRAINING = [1000, 500, 250, 30], 50, 3  # epochs of each layer

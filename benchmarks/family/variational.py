@@ -13,8 +13,8 @@ from collections.abc import Callable
 import numpy as np
 
 from autoencoding.data import mnist
-from autoencoding.graph.scaling import Range
 from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.parts.scaling import Range
 from benchmarks.family import beside, nets
 
 INNER, HIDDEN, BATCH = 512, 20, 100

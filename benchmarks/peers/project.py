@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoder import Autoencoder
-from autoencoding.graph.networks import Dense
+from autoencoding.parts.networks import Dense
 from benchmarks.peers.case import Case
 
 VERSION = f"TensorFlow {tf.__version__}"

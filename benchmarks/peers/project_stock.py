@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import tensorflow.compat.v1 as tf1
 
-from autoencoding.engine.optimizers import OPTIMIZERS
+from autoencoding.parts.optimizers import OPTIMIZERS
 from benchmarks.peers.project import OVERHEAD, PARTS, trainer
 from benchmarks.peers.project import VERSION as OWN
 

@@ -1,0 +1,1 @@
+"""The command line: what the scripts and the installed command do."""

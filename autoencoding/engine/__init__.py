@@ -1,1 +1,0 @@
-"""What trains and keeps a model without knowing which model it is."""

@@ -1,0 +1,132 @@
+"""Codes for scikit-learn: an autoencoder that stands where PCA would."""
+
+from __future__ import annotations
+
+from typing import Any, ClassVar, Self
+
+import numpy as np
+from numpy.typing import ArrayLike
+from sklearn.base import (
+    ClassNamePrefixFeaturesOutMixin,
+    TransformerMixin,
+    _fit_context,
+)
+from sklearn.utils import Tags
+from sklearn.utils.validation import check_array, check_is_fitted
+
+from autoencoding.estimators.base import AutoencoderEstimator
+
+# Columns scaled one by one: as `Autoencoder` has it, and as those of several layers have it
+NEAR = {"scaling": "feature"}
+BENT = {"scaling": {"name": "feature", "spread": 1.0}}
+
+
+class AutoencoderTransformer(
+    ClassNamePrefixFeaturesOutMixin, TransformerMixin, AutoencoderEstimator
+):
+    """Codes of rows, and rows of codes.
+
+    Columns are scaled one by one, as in a table of mixed units (images of a convolutional model are
+    scaled as one), and errors are in the units of that: standard deviations.
+
+    Parameters
+    ----------
+    n_components : int
+        Units of the code.
+    model : {'plain', 'stacked', 'denoising', 'variational', 'convolutional'}
+        Which of the family.
+    model_params : dict, optional
+        What else it is made of, such as ``{"scaling": "global"}``, ``{"layers": [64, 32]}`` of a
+        stacked one, or ``{"input_shape": (8, 8, 1)}`` of a convolutional one.
+    max_iter : int
+        Passes over the data.
+    learning_rate : float
+        At the first step; it falls along a cosine.
+    batch_size : int
+        Rows a step.
+    random_state : int, RandomState or None
+        Of initial weights, the order of rows, and noise.
+
+    Attributes
+    ----------
+    model_, loss_curve_, n_iter_, n_features_in_, feature_names_in_
+        See `AutoencoderEstimator`; `model_` can do all that the family can.
+
+    Examples
+    --------
+    >>> codes = AutoencoderTransformer(2, random_state=0).fit_transform(X)  # doctest: +SKIP
+    """
+
+    OPTIONS: ClassVar = {"plain": NEAR, "denoising": NEAR, "stacked": BENT, "variational": BENT}
+
+    def __init__(
+        self,
+        n_components: int = 2,
+        *,
+        model: str = "plain",
+        model_params: dict[str, Any] | None = None,
+        max_iter: int = 100,
+        learning_rate: float = 0.01,
+        batch_size: int = 32,
+        random_state: int | np.random.RandomState | None = None,
+    ) -> None:
+        self.n_components = n_components
+        self.model = model
+        self.model_params = model_params
+        self.max_iter = max_iter
+        self.learning_rate = learning_rate
+        self.batch_size = batch_size
+        self.random_state = random_state
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Train on rows X [n, d] from the beginning; y is not used."""
+        self._fit(X)
+        return self
+
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: ArrayLike, y: object = None) -> Self:
+        """Go over rows X [n, d] once, on top of what was learnt; y is not used.
+
+        The scaling is that of the first rows, and the learning rate does not fall.
+        """
+        first = not hasattr(self, "model_")
+        data = self._checked(X, reset=first)  # [n, d]
+        model = self._model_for(data.shape[1]) if first else self.model_
+        loss = model.partial_train(data, self.batch_size)
+        self.model_ = model
+        self.loss_curve_ = [*([] if first else self.loss_curve_), loss]
+        self.n_iter_ = len(self.loss_curve_)
+        return self
+
+    def transform(self, X: ArrayLike) -> np.ndarray:
+        """Codes [n, n_components] of rows X [n, d], in the dtype of X."""
+        data = self._checked(X)  # [n, d]
+        return self.model_.encode(data).astype(data.dtype)
+
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
+        """Rows [n, d], in the units of the data, of codes X [n, n_components]."""
+        check_is_fitted(self)
+        codes = check_array(X, dtype=[np.float64, np.float32])  # [n, n_components]
+        return self.model_.decode(codes).astype(codes.dtype)
+
+    def score_samples(self, X: ArrayLike) -> np.ndarray:
+        """How well each row of X [n, d] is reconstructed: its RMSE, negative, [n]."""
+        return -np.sqrt(self._errors(X))
+
+    def score(self, X: ArrayLike, y: object = None) -> float:
+        """How well rows X [n, d] are reconstructed: the RMSE over all entries, negative."""
+        return -float(np.sqrt(np.mean(self._errors(X))))
+
+    def _errors(self, X: ArrayLike) -> np.ndarray:
+        """Mean squared error of each row of X [n, d], in the units of the scaling, squared, [n]."""
+        return self.model_.squared_errors(self._checked(X))["model"]
+
+    @property
+    def _n_features_out(self) -> int:
+        return self.model_.hidden_dim
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.transformer_tags.preserves_dtype = ["float64", "float32"]
+        return tags

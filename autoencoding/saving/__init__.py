@@ -1,0 +1,1 @@
+"""Checkpoints, SavedModels, and pickles that are read without running code."""

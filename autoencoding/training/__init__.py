@@ -1,0 +1,1 @@
+"""What `Autoencoder.train` drives: the loop inside the graph, its rows and its state."""

@@ -1,0 +1,336 @@
+import io
+import os
+import subprocess
+import sys
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+import cifar
+from autoencoding.data.photographs import crops, load_images, rows_to_images, sample_crops
+
+RNG = np.random.default_rng(0)
+COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)  # [height, width, 3]
+GRAY = COLOUR @ [0.299, 0.587, 0.114]  # [height, width]
+
+
+def save(path, array=COLOUR, mode=None, **options):
+    image = Image.fromarray(array)
+    (image.convert(mode) if mode else image).save(path, **options)
+    return path
+
+
+# Files
+
+
+def test_a_photograph_is_one_gray_row(tmp_path):
+    rows, height, width = load_images(save(tmp_path / "a.png"))
+    assert rows.dtype == np.float32
+    assert rows.shape == (1, 54)
+    assert (height, width) == (6, 9)
+    assert rows_to_images(rows, height, width)[0] == pytest.approx(GRAY, abs=1e-3)
+    assert np.array_equal(load_images(str(tmp_path / "a.png"))[0], rows)
+
+
+def test_a_folder_is_read_in_order_and_only_its_images(tmp_path):
+    for i, name in enumerate(["b.PNG", "a.bmp", "c.tiff", "d.webp", "e.ppm", "f.gif"]):
+        options = {"lossless": True} if name == "d.webp" else {}
+        save(tmp_path / name, np.full((2, 3), 40 * i, np.uint8), **options)
+    (tmp_path / ".hidden.png").write_bytes(b"")
+    (tmp_path / "readme.txt").write_bytes(b"")
+    (tmp_path / "folder.png").mkdir()
+    rows, *size = load_images(tmp_path)
+    assert rows.tolist() == [[i] * 6 for i in (40, 0, 80, 120, 160, 200)]
+    assert size == [2, 3]
+
+
+def test_black_and_white_are_0_and_255_in_every_mode(tmp_path):
+    black_white = np.array([[0, 255]], np.uint8).repeat(3, axis=0)
+    for mode in ("1", "L", "LA", "P", "RGB", "RGBA", "CMYK", "I", "F", "I;16"):
+        path = tmp_path / "a.tif"
+        if mode in ("I", "I;16"):
+            save(path, black_white * np.array(257, {"I": np.int32, "I;16": np.uint16}[mode]))
+        else:
+            save(path, black_white, mode)
+        with Image.open(path) as image:
+            assert image.mode == mode
+        assert load_images(path)[0].reshape(3, 2).tolist() == [[0, 255]] * 3, mode
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.tif"])
+def test_16_bits_are_scaled_not_clipped(tmp_path, name):
+    deep = np.array([[0, 257, 1000, 32896, 65535]], np.uint16)
+    rows, _, _ = load_images(save(tmp_path / name, deep))
+    assert rows[0] == pytest.approx([0, 1, 1000 / 257, 128, 255])
+
+
+def test_a_palette_with_transparency_is_read_without_a_warning(tmp_path):
+    image = Image.fromarray(np.array([[0, 1, 2]], np.uint8)).convert("P")
+    image.putpalette([255, 255, 255, 100, 100, 100, 0, 0, 0])
+    image.save(tmp_path / "a.png", transparency=b"\xff\x80\xff")
+    assert load_images(tmp_path / "a.png")[0].tolist() == [[255, 100, 0]]
+
+
+def test_orientation_is_respected(tmp_path):
+    exif = Image.Exif()
+    exif[0x0112] = 6  # to be turned by a quarter, clockwise
+    rows, height, width = load_images(save(tmp_path / "a.png", exif=exif))
+    assert (height, width) == (9, 6)
+    assert rows.reshape(9, 6) == pytest.approx(np.rot90(GRAY, -1), abs=1e-3)
+
+
+# Sizes
+
+
+def test_size_and_factor_resize(tmp_path):
+    photo = np.kron(np.array([[10, 250], [90, 170]], np.uint8), np.ones((8, 16), np.uint8))
+    path = save(tmp_path / "a.png", photo)  # [16, 32], four flat quarters
+    for options in ({"size": (4, 8)}, {"factor": 0.25}):
+        rows, height, width = load_images(path, **options)
+        assert (height, width) == (4, 8)
+        small = rows.reshape(4, 8)
+        assert rows.dtype == np.float32
+        assert small[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [10, 250, 90, 170]
+        assert small.mean() == pytest.approx(130, abs=0.5)
+    assert load_images(path, factor=2)[1:] == (32, 64)
+    assert load_images(path, factor=0.001)[1:] == (1, 1)
+    assert load_images(path, size=(5, 3))[1:] == (5, 3)
+
+
+def test_resizing_stays_between_black_and_white(tmp_path):
+    checks = 255 * (np.indices((16, 16)).sum(0) // 4 % 2).astype(np.uint8)
+    rows, _, _ = load_images(save(tmp_path / "a.png", checks), size=(37, 37))
+    assert rows.min() >= 0
+    assert rows.max() <= 255
+
+
+def test_mixed_sizes_need_a_size(tmp_path):
+    for i, (height, width) in enumerate([(4, 6), (4, 6), (6, 4)]):
+        save(tmp_path / f"{i}.png", np.zeros((height, width), np.uint8))
+    for options in ({}, {"factor": 0.5}):
+        with pytest.raises(ValueError, match="2.png: expected . x . pixels as in 0.png.*size="):
+            load_images(tmp_path, **options)
+    assert load_images(tmp_path, size=(3, 3))[0].shape == (3, 9)
+
+
+@pytest.mark.parametrize(
+    "options, message",
+    [
+        ({"size": (4, 4), "factor": 0.5}, "size or factor, not both"),
+        ({"size": (4, 0)}, "size must be .height, width."),
+        ({"size": (4,)}, "size must be .height, width."),
+        ({"factor": 0}, "factor must be a positive number, got 0"),
+        ({"factor": -1.5}, "factor must be a positive number"),
+        ({"factor": float("nan")}, "factor must be a positive number"),
+        ({"factor": float("inf")}, "factor must be a positive number"),
+    ],
+)
+def test_bad_scales_are_refused(tmp_path, options, message):
+    with pytest.raises(ValueError, match=message):
+        load_images(save(tmp_path / "a.png"), **options)
+
+
+# Faults
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.tif", "a.webp"])
+def test_a_truncated_image_is_named(tmp_path, name):
+    path = save(tmp_path / name, RNG.integers(0, 256, (40, 40, 3), dtype=np.uint8))
+    whole = path.read_bytes()
+    for percent in range(0, 90, 5):
+        path.write_bytes(whole[: len(whole) * percent // 100])
+        with pytest.raises(ValueError, match=f"{name}: not a sound image"):
+            load_images(tmp_path)
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff"]
+)
+def test_a_corrupt_image_is_named(tmp_path, content):
+    (tmp_path / "b.png").write_bytes(content)
+    with pytest.raises(ValueError, match="b.png: not a sound image, replace or remove it"):
+        load_images(tmp_path)
+
+
+def test_a_format_that_starts_programs_is_refused(tmp_path):
+    content = io.BytesIO()
+    Image.fromarray(COLOUR).save(content, "EPS")
+    (tmp_path / "a.png").write_bytes(content.getvalue())
+    with pytest.raises(ValueError, match="a.png: .*cannot identify"):
+        load_images(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("limit", [40, 20])  # 54 pixels: Pillow would only warn, or raise
+@pytest.mark.filterwarnings("default")
+def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
+    with pytest.raises(ValueError, match="a.png: not a sound image.*decompression bomb"):
+        load_images(save(tmp_path / "a.png"))
+
+
+def test_a_file_that_claims_more_pixels_than_it_can_hold_is_refused(tmp_path):
+    (tmp_path / "a.pgm").write_bytes(b"P5 3000 2000 255\n" + bytes(5000))
+    with pytest.raises(ValueError, match="a.pgm: .*it claims 2000 x 3000 pixels in 5017 bytes"):
+        load_images(tmp_path)
+
+
+def test_a_large_photograph_of_one_colour_is_read(tmp_path):
+    save(tmp_path / "a.png", np.full((1900, 2200), 7, np.uint8))
+    assert load_images(tmp_path)[0].mean() == 7
+
+
+@pytest.mark.parametrize("value", [-1.0, 256.0, np.nan])
+def test_pixels_of_unknown_range_are_refused(tmp_path, value):
+    save(tmp_path / "a.tif", np.array([[0, value]], np.float32))
+    with pytest.raises(ValueError, match="a.tif: pixels must be from 0 to 255"):
+        load_images(tmp_path)
+
+
+def test_a_folder_without_images_is_refused(tmp_path):
+    (tmp_path / "readme.txt").write_bytes(b"")
+    with pytest.raises(ValueError, match="has no image: put some there.*.png"):
+        load_images(tmp_path)
+
+
+def test_a_missing_path_is_a_missing_path(tmp_path):
+    with pytest.raises(FileNotFoundError, match="nowhere.png"):
+        load_images(tmp_path / "nowhere.png")
+
+
+# Arrays
+
+
+def test_rows_and_images_are_inverse():
+    rows = np.arange(2 * 12).reshape(2, 12)
+    images = rows_to_images(rows, 3, 4)
+    assert images.shape == (2, 3, 4)
+    assert images[1, 2, 3] == rows[1, 11]
+    assert images[1, 1, 0] == rows[1, 4]
+
+
+@given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 9), st.sampled_from(["u1", "f4"]))
+def test_rows_and_images_of_any_size_are_inverse(n, height, width, dtype):
+    images = np.arange(n * height * width).reshape(n, height, width).astype(dtype)
+    rows = images.reshape(n, height * width)
+    assert np.array_equal(rows_to_images(rows, height, width), images)
+    assert rows_to_images(rows, height, width).dtype == rows.dtype
+
+
+@pytest.mark.parametrize("shape", [(2, 11), (12,), (2, 3, 4)])
+def test_rows_of_another_length_are_refused(shape):
+    with pytest.raises(ValueError, match=r"\[n, 12\] for images of 3 x 4 pixels, got \["):
+        rows_to_images(np.zeros(shape), 3, 4)
+
+
+def test_crops_go_left_to_right_then_down():
+    photo = np.arange(5 * 7).reshape(5, 7)
+    cut = crops(photo, 2)
+    assert cut.dtype == np.float32
+    assert cut.tolist()[:4] == [[0, 1, 7, 8], [2, 3, 9, 10], [4, 5, 11, 12], [14, 15, 21, 22]]
+    assert cut.shape == (6, 4)
+    cut[:] = 0
+    assert photo[0, 1] == 1
+
+
+def test_crops_may_overlap_or_be_the_whole():
+    photo = np.arange(5 * 7).reshape(5, 7)
+    assert crops(photo, 3, stride=1).shape == (15, 9)
+    assert crops(photo, 3, stride=1)[1].tolist() == [1, 2, 3, 8, 9, 10, 15, 16, 17]
+    assert crops(photo, 2, stride=5)[:, 0].tolist() == [0, 5]
+    whole = crops(np.ones((4, 4), np.float32), 4)
+    whole += 1
+    assert whole.tolist() == [[2] * 16]
+
+
+def test_crops_make_colour_gray():
+    assert crops(COLOUR, 6) == pytest.approx(GRAY[:, :6].reshape(1, 36), abs=1e-3)
+
+
+@pytest.mark.parametrize(
+    "shape, side, stride, message",
+    [
+        ((5, 7, 4), 2, None, "photo must be"),
+        ((5,), 2, None, "photo must be"),
+        ((1, 5, 7, 3), 1, None, "photo must be"),
+        ((5, 7), 6, None, "side must be from 1 to 5 here, got 6"),
+        ((5, 7), 0, None, "side must be from 1 to 5 here, got 0"),
+        ((5, 7), 2, 0, "stride must be at least 1, got 0"),
+        ((5, 7), 2, -1, "stride must be at least 1, got -1"),
+    ],
+)
+def test_bad_crops_are_refused(shape, side, stride, message):
+    with pytest.raises(ValueError, match=message):
+        crops(np.zeros(shape), side, stride)
+
+
+def test_sample_crops_are_of_both_photographs_and_do_not_mix():
+    from sklearn.datasets import load_sample_images
+
+    train, test = sample_crops()
+    assert (train.shape, test.shape) == ((1550, 1024), (104, 1024))
+    assert train.dtype == test.dtype == np.float32
+    china, flower = (photo @ [0.299, 0.587, 0.114] for photo in load_sample_images().images)
+    assert train[32].reshape(32, 32) == pytest.approx(china[16:48, 16:48], abs=1e-3)
+    assert train[775].reshape(32, 32) == pytest.approx(flower[:32, :32], abs=1e-3)
+    assert test[5].reshape(32, 32) == pytest.approx(china[32:64, 544:576], abs=1e-3)
+    assert sample_crops(64)[1].shape == (2 * 6 * 2, 4096)
+
+
+def test_importing_is_light():
+    code = (
+        "import sys, autoencoding.data.photographs\n"
+        "print({'sklearn', 'tensorflow', 'scipy'} & set(sys.modules))"
+    )
+    root = os.path.dirname(cifar.__file__)
+    ran = subprocess.run([sys.executable, "-c", code], cwd=root, capture_output=True, text=True)
+    assert ran.stdout == "set()\n", ran.stderr
+
+
+# Colour
+
+
+def test_a_photograph_can_keep_its_colour(tmp_path):
+    rows, height, width = load_images(save(tmp_path / "a.png"), channels=3)
+    assert (height, width) == (6, 9)
+    assert np.array_equal(rows[0].reshape(6, 9, 3), COLOUR)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "I;16", "F"])
+def test_gray_in_colour_is_gray_thrice(tmp_path, mode):
+    path, black_white = tmp_path / "a.tif", np.array([[0, 255], [255, 0]], np.uint8)
+    if mode == "I;16":
+        save(path, black_white * np.uint16(257))
+    else:
+        save(path, black_white, mode)
+    rows, *_ = load_images(path, channels=3)
+    assert np.array_equal(rows[0].reshape(2, 2, 3), np.repeat(black_white[..., None], 3, axis=2))
+
+
+def test_each_colour_is_resized_alone(tmp_path):
+    path = save(tmp_path / "a.png")
+    rows, *_ = load_images(path, (3, 4), channels=3)
+    for channel in range(3):
+        save(tmp_path / "one.png", np.ascontiguousarray(COLOUR[..., channel]))
+        alone, *_ = load_images(tmp_path / "one.png", (3, 4))
+        assert rows[0].reshape(3, 4, 3)[..., channel].ravel() == pytest.approx(alone[0], abs=1e-3)
+
+
+def test_crops_keep_their_colour_where_they_are_told_to():
+    found = crops(COLOUR, 3, channels=3).reshape(2, 3, 3, 3, 3)  # [down, across, side, side, c]
+    for down in range(2):
+        for across in range(3):
+            part = COLOUR[3 * down : 3 * down + 3, 3 * across : 3 * across + 3]
+            assert np.array_equal(found[down, across], part)
+    gray = crops(COLOUR[..., 0], 3, channels=3).reshape(6, 3, 3, 3)
+    assert np.array_equal(gray[..., 2], crops(COLOUR[..., 0], 3).reshape(6, 3, 3))
+
+
+@pytest.mark.parametrize(
+    "function", [load_images, lambda path, channels: sample_crops(32, channels)]
+)
+def test_two_channels_are_no_image(tmp_path, function):
+    with pytest.raises(ValueError, match=r"channels must be 1 \(gray\) or 3 \(RGB\), got 2"):
+        function(save(tmp_path / "a.png"), channels=2)

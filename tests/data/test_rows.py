@@ -1,0 +1,719 @@
+import os
+import re
+import sys
+
+import h5py
+import numpy as np
+import pandas
+import pytest
+import scipy.sparse
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from memory import memory_below
+from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
+
+from autoencoding import checks
+from autoencoding.data import rows as sources
+from autoencoding.data.rows import Form, Stream, Table, joined
+from batching import PADDING, batches
+
+N = 23
+ROWS = np.random.default_rng(0).normal(size=(N, 3))
+TARGET = np.random.default_rng(1).normal(size=(N, 2))
+WEIGHT = np.random.default_rng(2).uniform(0, 3, N)
+INDICES = [
+    slice(None),
+    slice(2, 9),
+    slice(20, 99),
+    np.array([22, 0, 5, 5]),
+    np.array([7, PADDING]),
+    np.array([[22, 0, 8], [7, PADDING, PADDING]]),
+]
+quick = settings(deadline=None, derandomize=True)
+
+
+def cut(rows, *starts):
+    return np.split(rows, starts or [1, 8, 15])
+
+
+def paths(arrays, folder):
+    folder.mkdir(parents=True, exist_ok=True)
+    found = [folder / f"{number}.npy" for number in range(len(arrays))]
+    for path, array in zip(found, arrays, strict=True):
+        np.save(path, array)
+    return found
+
+
+def stored(rows, folder, **options):
+    folder.mkdir(parents=True, exist_ok=True)
+    return h5py.File(folder / "rows.h5", "w").create_dataset("rows", data=rows, **options)
+
+
+TABLES = {
+    "array": lambda rows, _: rows,
+    "memory map": lambda rows, folder: np.load(*paths([rows], folder), mmap_mode="r"),
+    "Fortran order": lambda rows, _: np.asfortranarray(rows),
+    "strided": lambda rows, _: rows.repeat(2, axis=1)[:, ::2],
+    "list": lambda rows, _: rows.tolist(),
+    "list of rows": lambda rows, _: list(rows),
+    "objects": lambda rows, _: rows.astype(object),
+    "frame": lambda rows, _: Frame(rows),
+    "data set": lambda rows, _: Numbered(rows),
+    "data set of lists": lambda rows, _: Numbered(rows.tolist()),
+    "data set of frames": lambda rows, _: Numbered([Frame(row) for row in rows]),
+    "h5py": lambda rows, folder: stored(rows, folder, chunks=(4, 1)),
+    "h5py without chunks": stored,
+    "shards": lambda rows, _: cut(rows),
+    "one shard": lambda rows, _: (rows,),
+    "paths": lambda rows, folder: paths(cut(rows), folder),
+    "paths as strings": lambda rows, folder: tuple(map(str, paths(cut(rows), folder))),
+    "Fortran paths": lambda rows, folder: paths(cut(np.asfortranarray(rows)), folder),
+    "memory maps": lambda rows, folder: [
+        np.load(path, mmap_mode="r") for path in paths(cut(rows), folder)
+    ],
+}
+LABELS = {
+    "array": lambda labels, _: np.array(labels),
+    "list": lambda labels, _: labels,
+    "numbers of NumPy": lambda labels, _: [np.int8(label) for label in labels],
+    "range": lambda labels, _: range(len(labels)),
+    "series": lambda labels, _: pandas.Series(labels),
+    "h5py": stored,
+}
+# How rows that are looked at only when they are passed over may come
+LATER = kinds_of_rows(cut)
+
+
+def seeded(seed=0):
+    return np.random.default_rng(seed)
+
+
+def opened(data, target=None, weight=None, name="data"):
+    return open_rows(data, target, weight, 3, 3 if target is None else 2, name)
+
+
+def passed_over(*arguments, **options):
+    rows = opened(*arguments, **options)
+    sources.check(rows)
+    return rows
+
+
+def set_limits(patch, width, piece=5, pool=8, chunk=4):
+    """Say how many rows go into a piece, a pool and a chunk."""
+    patch.setattr(checks, "CHUNK_BYTES", 4 * width * piece)
+    patch.setattr(sources, "POOL_BYTES", 4 * width * pool)
+    patch.setattr(sources, "CHUNK_BYTES", 4 * width * chunk)
+
+
+@pytest.fixture
+def small(monkeypatch):
+    """Everything goes through several pieces, pools and chunks."""
+    set_limits(monkeypatch, 5)
+
+
+# Every kind of table
+
+
+@pytest.fixture(params=TABLES)
+def table(request, tmp_path):
+    make = TABLES[request.param]
+    return opened(make(ROWS, tmp_path / "x"), make(TARGET, tmp_path / "y"), WEIGHT)
+
+
+@pytest.mark.usefixtures("small")
+def test_pieces_of_every_kind_are_its_rows_in_order(table):
+    pieces = list(table.pieces())
+    assert [len(piece.x) for piece in pieces] == [5, 5, 5, 5, 3]
+    whole = joined(pieces)
+    assert np.array_equal(whole.x, ROWS)
+    assert np.array_equal(whole.target, TARGET)
+    assert whole.weight == pytest.approx(WEIGHT / WEIGHT.mean())
+    assert whole.weight.dtype == np.float32
+
+
+@pytest.mark.parametrize("index", INDICES, ids=str)
+def test_rows_of_every_kind_are_taken_by_number(table, index):
+    piece = table.take(index)
+    expected = index if isinstance(index, slice) else np.maximum(index, 0)
+    assert np.array_equal(piece.x, ROWS[expected])
+    assert np.array_equal(piece.target, TARGET[expected])
+    assert piece.weight == pytest.approx((WEIGHT / WEIGHT.mean())[expected])
+
+
+@pytest.mark.parametrize("kind", TABLES)
+@pytest.mark.parametrize("pool", [8, N])
+def test_every_kind_is_dealt_as_the_array_is(kind, pool, monkeypatch, tmp_path):
+    set_limits(monkeypatch, 3, pool=pool)
+    table = opened(TABLES[kind](ROWS, tmp_path))
+    assert isinstance(table, Table)
+    assert table.n_rows == N
+    assert table.small == (pool >= N)
+    expected = list(opened(ROWS).orders(seeded(), 2))
+    found = list(table.orders(seeded(), 2))
+    assert len(found) == len(expected) == (3 if pool == 8 else 1)
+    assert all(map(np.array_equal, found, expected))
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_every_kind_is_split_as_the_array_is(kind, tmp_path):
+    parts = opened(TABLES[kind](ROWS, tmp_path)).split(0.3, 0)
+    for part, expected in zip(parts, opened(ROWS).split(0.3, 0), strict=True):
+        assert np.array_equal(part.take(slice(None)).x, expected.take(slice(None)).x)
+
+
+@quick
+@given(
+    n_rows=st.integers(1, 100),
+    width=st.integers(1, 5),
+    pool=st.integers(1, 2000),
+    pool_rows=st.integers(1, 100),
+    chunk=st.integers(1, 500),
+    seed=st.integers(0, 9),
+)
+def test_orders_deal_every_row_once_in_pools_of_bounded_size(
+    n_rows, width, pool, pool_rows, chunk, seed
+):
+    rows = np.zeros((n_rows, width))
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sources, "POOL_BYTES", pool)
+        patch.setattr(sources, "POOL_ROWS", pool_rows)
+        patch.setattr(sources, "CHUNK_BYTES", chunk)
+        orders = list(open_rows(rows, None, None, width, width).orders(seeded(seed), 3))
+    assert sorted(np.concatenate(orders)) == list(range(n_rows))
+    in_chunk, in_pool = chunk // (4 * width), min(pool_rows, pool // (4 * width))
+    assert all(len(order) <= max(1, in_chunk, in_pool) for order in orders)
+    if len(orders) > 1 and in_chunk:  # neighbours stay together
+        chunks = [set(order // in_chunk) for order in orders]
+        assert sum(map(len, chunks)) == len(set().union(*chunks))
+
+
+def test_an_array_or_memory_map_is_not_copied(tmp_path):
+    for kind in ("array", "memory map", "Fortran order", "strided"):
+        rows = TABLES[kind](ROWS, tmp_path)
+        assert np.shares_memory(opened(rows).take(slice(None)).x, rows)
+
+
+@pytest.mark.parametrize("kind", ["memory map", "paths", "Fortran paths", "h5py"])
+def test_a_file_is_read_in_pieces(kind, monkeypatch, tmp_path):
+    set_limits(monkeypatch, 64, piece=50, pool=50, chunk=10)
+    rows = TABLES[kind](np.ones((1000, 64)), tmp_path)  # 512 kB, 25 a pool
+
+    with memory_below(180_000):
+        table = open_rows(rows, None, None, 64, 64)
+        sources.check(table)
+        for order in table.orders(seeded(), 10):
+            table.take(order)
+        for part in table.split(0.1, 0):
+            sources.check(part)
+
+
+@pytest.mark.parametrize("chunks", [(4, 1), None])
+def test_of_a_stored_data_set_only_what_is_asked_for_is_read(chunks, monkeypatch, tmp_path):
+    set_limits(monkeypatch, 3)
+    rows, read = stored(ROWS, tmp_path, chunks=chunks), []
+    get = h5py.Dataset.__getitem__
+
+    def counting(dataset, index):
+        read.extend(np.arange(N)[index].reshape(-1))
+        return get(dataset, index)
+
+    def whole(*arguments, **options):
+        pytest.fail("it was read in another way than by index")
+
+    monkeypatch.setattr(h5py.Dataset, "__getitem__", counting)
+    monkeypatch.setattr(h5py.Dataset, "__array__", whole)
+    monkeypatch.setattr(h5py.Dataset, "read_direct", whole)
+    table = opened(rows)
+    list(table.orders(seeded(), 2))
+    assert not read
+    table.take(np.array([[7, 3], [9, PADDING]]))
+    assert sorted(set(read)) == [0, 3, 7, 9]
+    assert len(read) <= 4
+    read.clear()
+    next(table.pieces())
+    assert sorted(read) == [0, 1, 2, 3, 4]
+    read.clear()
+    sources.check(table)
+    assert sorted(read) == list(range(N))
+
+
+@pytest.mark.parametrize(
+    "dtypes",
+    [
+        (np.uint8, np.float32, np.float64),
+        (bool, np.int8, np.uint8),
+        (np.int64, np.float32),
+        (np.float16, np.int16),
+        (np.float32, np.float32),
+    ],
+)
+@pytest.mark.parametrize("on_disk", [False, True])
+def test_shards_of_several_dtypes_hold_the_numbers_they_hold_alone(dtypes, on_disk, tmp_path):
+    parts = [(np.arange(21).reshape(7, 3) * 5 + 1).astype(dtype) for dtype in dtypes]
+    table = opened(paths(parts, tmp_path) if on_disk else parts)
+    expected = np.concatenate(parts)
+    for index in (slice(None), np.array([13, 0, 8])):
+        assert np.array_equal(table.take(index).x, expected[index])
+        assert table.take(index).x.dtype == expected.dtype
+
+
+def test_shards_keep_whole_numbers_beyond_float32():
+    parts = [np.full((1, 3), 2**24 + 1), np.zeros((1, 3), np.float32)]
+    assert opened(parts).take(slice(0, 1)).x.tolist() == [[2**24 + 1] * 3]
+
+
+def test_kinds_of_data_and_target_mix(tmp_path):
+    table = opened(TABLES["paths"](ROWS, tmp_path / "x"), TABLES["h5py"](TARGET, tmp_path / "y"))
+    for piece, index in [(table.take(np.array([20, 1])), [20, 1]), (next(table.pieces()), ...)]:
+        assert np.array_equal(piece.x, ROWS[index])
+        assert np.array_equal(piece.target, TARGET[index])
+
+
+def test_without_target_and_weight_there_are_none():
+    for piece in (opened(ROWS).take(np.array([3])), *opened(ROWS).pieces()):
+        assert piece.target is piece.x
+        assert piece.weight is None
+
+
+def test_a_part_of_a_piece_is_a_part_of_each_of_its_columns():
+    piece = opened(ROWS, TARGET, WEIGHT).take(slice(None))
+    for index in (slice(3, 5), np.array([[1, 2], [9, 0]])):
+        part = piece.part(index)
+        assert np.array_equal(part.x, ROWS[index])
+        assert np.array_equal(part.target, TARGET[index])
+        assert np.array_equal(part.weight, piece.weight[index])
+
+
+# Splits
+
+
+@quick
+@given(
+    n_rows=st.integers(1, 60),
+    fraction=st.floats(0.001, 0.999),
+    seed=st.integers(0, 2**63 - 1),
+)
+def test_a_split_puts_a_rounded_share_aside_or_is_refused(n_rows, fraction, seed):
+    rows = np.arange(3 * n_rows).reshape(-1, 3)
+    table = open_rows(rows, -rows, rows[:, 0] + 1, 3, 3)
+    if round(fraction * n_rows) in (0, n_rows):
+        with pytest.raises(ValueError, match="validation must leave a row on both sides"):
+            table.split(fraction, seed)
+        return
+    parts = table.split(fraction, seed)
+    assert abs(parts[1].n_rows - fraction * n_rows) <= 0.5
+    numbers = [part.take(slice(None)).x[:, 0] // 3 for part in parts]
+    assert sorted(np.concatenate(numbers)) == list(range(n_rows))
+    for part, some, again in zip(parts, numbers, table.split(fraction, seed), strict=True):
+        assert part.n_rows == len(some)
+        assert (np.diff(some) > 0).all()  # a disk is read forwards
+        whole = joined(list(part.pieces()))
+        assert np.array_equal(whole.x, rows[some])
+        assert np.array_equal(whole.target, -rows[some])
+        assert whole.weight / whole.weight[0] == pytest.approx((3 * some + 1) / (3 * some[0] + 1))
+        assert np.array_equal(again.take(slice(None)).x, whole.x)
+
+
+def held(n_rows, fraction, seed):
+    part = opened(np.arange(3 * n_rows).reshape(-1, 3)).split(fraction, seed)[1]
+    return part.take(slice(None)).x[:, 0] // 3
+
+
+def test_seeds_split_differently_and_hold_out_every_row_as_often():
+    drawn = np.concatenate([held(10, 0.3, seed) for seed in range(2000)])
+    assert np.bincount(drawn) == pytest.approx([600] * 10, rel=0.17)  # about 5 standard deviations
+
+
+def test_what_a_split_keeps_is_a_table():
+    kept, _ = opened(ROWS, TARGET, WEIGHT).split(0.25, 0)
+    whole = kept.take(slice(None))
+    for index in (slice(3, 9), np.array([16, 0]), np.array([[4, 2], [5, PADDING]])):
+        expected = index if isinstance(index, slice) else np.maximum(index, 0)
+        found = kept.take(index)
+        assert np.array_equal(found.x, whole.x[expected])
+        assert np.array_equal(found.target, whole.target[expected])
+        assert np.array_equal(found.weight, whole.weight[expected])
+    assert sorted(np.concatenate(list(kept.orders(seeded(), 2)))) == list(range(17))
+
+
+def test_a_stream_is_not_split():
+    with pytest.raises(ValueError, match="validation must be rows of its own where data is"):
+        passed_over(Again(cut(ROWS))).split(0.5, 0)
+
+
+# Streams
+
+
+def pieces_of(sizes, width=3):
+    """Rows whose first column is their number."""
+    rows = np.arange(sum(sizes) * width).reshape(-1, width)
+    return np.split(rows, np.cumsum(sizes)[:-1])
+
+
+SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=12)
+
+
+@quick
+@given(sizes=SIZES)
+def test_a_stream_is_passed_over_as_it_comes_and_counted(sizes):
+    x, y = pieces_of(sizes), pieces_of(sizes, 2)
+    stream = opened(Again(x), Again(y))
+    assert isinstance(stream, Stream)
+    for _ in range(2):
+        pieces = list(stream.pieces())
+        assert all(np.array_equal(piece.x, some) for piece, some in zip(pieces, x, strict=True))
+        assert np.array_equal(joined(pieces).target, np.concatenate(y))
+        assert stream.n_rows == sum(sizes)
+
+
+@quick
+@given(sizes=SIZES, batch_size=st.integers(1, 9), pool=st.integers(1, 30), seed=st.integers(0, 9))
+def test_a_stream_deals_every_row_once_and_pads_only_the_last_batch(sizes, batch_size, pool, seed):
+    n_rows, dealt, padded = sum(sizes), [], []
+    with pytest.MonkeyPatch.context() as patch:
+        set_limits(patch, 5, pool=pool)
+        stream = passed_over(Again(pieces_of(sizes)), Again(pieces_of(sizes, 2)))
+        for part in batches(stream.orders(seeded(seed), batch_size), batch_size):
+            for index in part:  # [batch_size]
+                piece = stream.take(index)
+                assert np.array_equal(piece.x[:, 0] * 2, piece.target[:, 0] * 3)
+                dealt.append(piece.x[:, 0][index != PADDING] // 3)
+                padded.append((index == PADDING).sum())
+    assert sorted(np.concatenate(dealt)) == list(range(n_rows))
+    assert len(dealt) == np.ceil(n_rows / batch_size)
+    assert not any(padded[:-1])
+    # a pool keeps its place, as far as it does not cut a batch
+    size = max(1, pool // batch_size)
+    for first in range(0, len(dealt), size):
+        found = np.concatenate(dealt[first : first + size])
+        start = first * batch_size
+        assert sorted(found) == list(range(start, min(start + size * batch_size, n_rows)))
+
+
+def test_every_pool_of_a_stream_is_shuffled_by_the_generator(monkeypatch):
+    set_limits(monkeypatch, 3, pool=400)
+    stream = passed_over(Again(pieces_of([500, 100, 400])))
+    first, again, other = (list(stream.orders(seeded(seed), 10)) for seed in (0, 0, 1))
+    assert [len(order) for order in first] == [400, 400, 200]
+    assert all(map(np.array_equal, first, again))
+    assert not any(map(np.array_equal, first, other))
+    assert not np.array_equal(first[0], first[1])
+    assert all(np.count_nonzero(np.diff(order) != 1) > 180 for order in first)
+
+
+def test_rows_of_a_stream_are_taken_by_numbers_of_any_shape():
+    stream = passed_over(Again(cut(ROWS)), Again(cut(TARGET)))
+    next(stream.orders(seeded(), 2))
+    for index in INDICES[3:]:
+        piece = stream.take(index)
+        assert np.array_equal(piece.x, ROWS[np.maximum(index, 0)])
+        assert np.array_equal(piece.target, TARGET[np.maximum(index, 0)])
+        assert piece.weight is None
+
+
+@pytest.mark.no_cover  # what measures coverage takes memory of its own
+def test_a_stream_keeps_no_more_than_a_pool(monkeypatch):
+    set_limits(monkeypatch, 8, pool=1000)
+
+    class Long:
+        def __iter__(self):
+            return (np.ones((500, 8)) for _ in range(100))  # 3.2 MB, 64 kB a pool
+
+    with memory_below(600_000):  # far above what other threads may take meanwhile
+        stream = open_rows(Long(), None, None, 8, 8)
+        sources.check(stream)
+        for order in stream.orders(seeded(), 10):
+            stream.take(order)
+
+
+def calls(function):
+    """How many functions were called on the way, which does not depend on the machine's load."""
+    count, before = 0, sys.getprofile()
+
+    def counting(frame, event, argument):
+        nonlocal count
+        count += event.endswith("call")
+
+    sys.setprofile(counting)
+    try:
+        function()
+    finally:
+        sys.setprofile(before)
+    return count
+
+
+def test_twice_the_pieces_are_twice_the_work():
+    streams = [passed_over(Again([ROWS[:1]] * n)) for n in (500, 1000)]
+    once, twice = (calls(lambda s=s: list(s.orders(seeded(), 10))) for s in streams)
+    assert twice < 2.2 * once
+
+
+def test_pieces_are_anything_that_becomes_rows():
+    x1, x2, x3, x4 = cut(ROWS)
+    pieces = {"a": x1, "b": x2.tolist(), "c": Frame(x3), "d": np.asfortranarray(x4)}
+    assert np.array_equal(joined(list(opened(pieces.values()).pieces())).x, ROWS)
+
+
+def test_a_data_set_of_tensorflow_is_a_stream():
+    import tensorflow as tf
+
+    stream = passed_over(
+        tf.data.Dataset.from_tensor_slices(ROWS).batch(7),
+        tf.data.Dataset.from_tensor_slices(TARGET).batch(7),
+    )
+    pieces = list(stream.pieces())
+    assert [len(piece.x) for piece in pieces] == [7, 7, 7, 2]
+    assert np.array_equal(joined(pieces).x, ROWS)
+    assert np.array_equal(joined(pieces).target, TARGET)
+
+
+# Streams that will not do
+
+
+def test_an_iterable_that_runs_dry_is_a_type_error_that_says_what_to_do(tmp_path):
+    (tmp_path / "rows.csv").write_text("1,2,3\n")
+    with open(tmp_path / "rows.csv") as file:
+        for dry in ((x for x in cut(ROWS)), iter(cut(ROWS)), map(np.asarray, cut(ROWS)), file):
+            message = f"must be iterable again and again, got {type(dry).__name__}.*__iter__"
+            for arguments, name in [((dry,), "data"), ((ROWS, dry), "target")]:
+                with pytest.raises(TypeError, match=f"^{name} {message}"):
+                    opened(*arguments)
+            with pytest.raises(TypeError, match=f"^target {message}"):
+                opened(Again(cut(ROWS)), dry)
+            with pytest.raises(TypeError, match=f"^validation {message}"):
+                opened(dry, name="validation")
+
+
+@pytest.mark.parametrize("later", [cut(ROWS)[:-1], [*cut(ROWS), ROWS], []], ids=len)
+@pytest.mark.parametrize("go_over", ["check", "pieces", "orders"])
+def test_a_stream_of_another_length_than_before_is_refused(later, go_over):
+    stream = passed_over(Again(cut(ROWS), later))
+    passes = {
+        "orders": lambda: stream.orders(seeded(), 4),
+        "check": lambda: sources.check(stream) or [],
+    }
+    with pytest.raises(ValueError, match=f"data must give {N} rows whenever it is iterated, got"):
+        list(passes.get(go_over, stream.pieces)())
+
+
+def test_an_object_that_gives_the_same_iterator_again_is_refused():
+    class Spent:
+        def __init__(self):
+            self.pieces = iter(cut(ROWS))
+
+        def __iter__(self):
+            return self.pieces
+
+    stream = passed_over(Spent())
+    with pytest.raises(ValueError, match=f"{N} rows whenever it is iterated, got 0"):
+        sources.check(stream)
+
+
+def test_a_stream_of_nothing_is_refused():
+    with pytest.raises(ValueError, match="data must give at least one row whenever it is iterated"):
+        passed_over(Again([]))
+
+
+@pytest.mark.parametrize(
+    ("target", "message"),
+    [
+        (cut(TARGET, 1, 9, 15), "pieces of the sizes of data's, got 8 rows to 7 after row 1$"),
+        (cut(TARGET, 1, 8), "pieces of the sizes of data's, got 15 rows to 7 after row 8$"),
+        (cut(TARGET)[:-1], "as many pieces as data"),
+        ([*cut(TARGET), TARGET[:1]], "as many pieces as data"),
+        ([], "as many pieces as data"),
+    ],
+)
+def test_a_target_in_other_pieces_is_refused(target, message):
+    with pytest.raises(ValueError, match=f"^target must come in {message}"):
+        passed_over(Again(cut(ROWS)), Again(target))
+
+
+def test_an_error_of_the_callers_own_stays_what_it_is():
+    class Broken:
+        def __iter__(self):
+            yield ROWS
+            raise ValueError("the disk is on fire")
+
+    for target in (None, Again([TARGET, TARGET])):
+        with pytest.raises(ValueError, match="^the disk is on fire$"):
+            passed_over(Broken(), target)
+
+
+@pytest.mark.parametrize(
+    ("target", "weight"), [(TARGET, None), (None, WEIGHT), (cut(TARGET), None)]
+)
+def test_a_stream_takes_neither_a_table_for_target_nor_weights(target, weight):
+    with pytest.raises(ValueError, match="data is iterated, so target must be too, and sample_w"):
+        opened(Again(cut(ROWS)), target, weight)
+
+
+def test_a_table_takes_no_stream_for_target():
+    with pytest.raises(ValueError, match=f"target must have {N} rows, as data has, got an iterabl"):
+        opened(ROWS, Again(cut(TARGET)))
+
+
+# Rows that will not do
+
+
+@pytest.mark.parametrize("kind", LATER)
+@pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e39])
+@pytest.mark.parametrize("name", ["data", "target", "validation"])
+@pytest.mark.usefixtures("small")
+def test_a_number_that_is_not_finite_is_named_with_its_place(kind, bad, name):
+    make = LATER[kind]
+    for row in (0, 13, N - 1):
+        x, y = ROWS.copy(), TARGET.copy()
+        (y if name == "target" else x)[row, 1] = bad
+        rows = opened(make(x), make(y), name="data" if name == "target" else name)
+        message = re.escape(f"{name} must be finite as float32, got {bad} in row {row}, column 1")
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            sources.check(rows)
+        with pytest.raises(ValueError, match=f"^{message}$"):
+            list(rows.pieces())
+
+
+def test_a_row_keeps_its_number_on_both_sides_of_a_split():
+    for row in (4, 5, 13, 20):
+        rows = ROWS.copy()
+        rows[row, 2] = np.nan
+        with pytest.raises(ValueError, match=f"data must .* in row {row}, column 2$"):
+            for part in opened(rows).split(0.5, 0):
+                sources.check(part)
+
+
+def test_a_stream_is_looked_at_whenever_it_is_iterated():
+    bad = cut(ROWS.copy())
+    bad[2][0, 0] = np.nan
+    stream = passed_over(Again(cut(ROWS), bad))
+    with pytest.raises(ValueError, match="data must be finite as float32, got nan in row 8, col"):
+        list(stream.orders(seeded(), 2))
+
+
+@pytest.mark.parametrize(
+    ("value", "message"),
+    [
+        (ROWS[0], r"2 dimensions, got shape \(3,\); one row is reshape\(1, -1\)"),
+        (ROWS[None], r"2 dimensions, got shape \(1, 23, 3\)"),
+        (ROWS[:, :2], "3 columns, got 2"),
+        (ROWS[:0], "at least one row"),
+        ([], ""),
+        ([ROWS, ROWS[:, :2]], "3 columns, got 2"),
+        ([ROWS, ROWS[:0]], "at least one row"),
+        ([ROWS, ROWS[None]], "an array of numbers"),
+        ([ROWS[None], ROWS[None]], "2 dimensions"),
+        ([ROWS, ROWS * 1j], "real numbers, got dtype complex128"),
+        (Numbered(ROWS[:, 0]), "2 dimensions"),
+        (Numbered(ROWS[:, None]), r"2 dimensions, got shape \(23, 1, 3\)"),
+        (Numbered(ROWS[:, :2]), "3 columns, got 2"),
+        (Numbered([[1, 2, 3], [4, 5]]), "array of numbers"),
+        (Numbered([["1", "2", "3"]]), "real numbers"),
+        (Numbered([[1, 2, None]]), "it holds None"),
+        (Numbered([(ROWS[0], 1), (ROWS[1], 0)]), ""),  # pairs with a label
+        (Numbered(ROWS[:0]), "at least one row"),
+        (Again(ROWS), r"2 dimensions, got shape \(3,\)"),
+        (Again([ROWS[None]]), "2 dimensions"),
+        (Again([ROWS, ROWS[:, :2]]), "3 columns, got 2"),
+        (Again([ROWS, ROWS[:0]]), "at least one row"),
+        (Again([None]), "numbers"),
+        (Again("abc"), "real numbers"),
+        ({1.0, 2.0}, "2 dimensions"),
+        ("abc", "real numbers"),
+        (b"abc", "real numbers"),
+        ("rows.npy", "real numbers"),
+        (["a.csv", "b.csv"], "real numbers"),
+        ([["1", "2", "3"]], "real numbers"),
+        (np.array([["1", "2", "3"]]), "real numbers"),
+        ({"a": [1, 2, 3]}, "numbers"),
+        (None, "given: 3 columns"),
+        (7, r"2 dimensions, got shape \(\)"),
+        (lambda: ROWS, "numbers"),
+    ],
+)
+def test_bad_rows_are_refused_by_name(value, message):
+    with pytest.raises(ValueError, match=f"^data must .*{message}"):
+        passed_over(value)
+    with pytest.raises(ValueError, match=f"^codes must .*{message}"):
+        passed_over(value, name="codes")
+
+
+@pytest.mark.parametrize("make", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
+def test_a_sparse_matrix_is_a_type_error_that_says_what_to_do(make):
+    rows, message = make(np.eye(3)), r"must be dense.*toarray\(\)"
+    for arguments in ((rows,), (Again([rows]),)):
+        with pytest.raises(TypeError, match=f"^data {message}"):
+            passed_over(*arguments)
+    with pytest.raises(TypeError, match=f"^target {message}"):
+        passed_over(np.eye(3), make(np.ones((3, 2))))
+
+
+@pytest.mark.parametrize("target", [TARGET[:-1], cut(TARGET)[:-1], Numbered(TARGET[:9])], ids=len)
+def test_a_target_of_another_length_is_refused(target):
+    with pytest.raises(ValueError, match=f"^target must have {N} rows, as data has, got .* rows"):
+        opened(ROWS, target)
+
+
+def test_a_target_of_another_width_than_the_data_must_be_given():
+    with pytest.raises(ValueError, match="target must be given: 2 columns"):
+        open_rows(ROWS, None, None, 3, 2)
+
+
+def test_paths_are_paths_of_any_kind(tmp_path):
+    paths(cut(ROWS), tmp_path)
+    entries = sorted(os.scandir(tmp_path), key=lambda entry: entry.name)
+    assert np.array_equal(opened(entries).take(slice(None)).x, ROWS)
+
+
+def test_a_file_that_is_not_there_is_named(tmp_path):
+    with pytest.raises(FileNotFoundError, match=r"missing\.npy"):
+        opened([*paths([ROWS], tmp_path), tmp_path / "missing.npy"])
+
+
+def test_a_file_that_was_cut_off_is_named(tmp_path):
+    (path,) = paths([ROWS], tmp_path)
+    whole = path.read_bytes()
+    for length in range(0, len(whole), 7):
+        path.write_bytes(whole[:length])
+        with pytest.raises(ValueError, match=f"^data must be arrays of numbers, got {path}"):
+            opened([path])
+
+
+# Weights
+
+
+@pytest.mark.parametrize("kind", ["array", "shards", "data set"])
+def test_weights_are_relative_to_their_mean(kind):
+    found = opened(LATER[kind](ROWS), None, 1e30 * WEIGHT).take(slice(None)).weight
+    assert found == pytest.approx(WEIGHT / WEIGHT.mean())
+    assert found.mean() == pytest.approx(1)
+
+
+@pytest.mark.parametrize(
+    ("weight", "message"),
+    [(WEIGHT[1:], "shape"), (-WEIGHT, "0 or more"), (np.zeros(N), "not 0 for every row")],
+)
+def test_bad_weights_are_refused(weight, message):
+    with pytest.raises(ValueError, match=f"^sample_weight must .*{message}"):
+        opened(ROWS, None, weight)
+
+
+# Conditions
+
+
+def opened_condition(value):
+    form = Form({"x": (3,), "condition": (N,)})
+    given = {"x": ROWS, "target": None, "condition": value}
+    return sources.open_rows(given, form).take(slice(None)).columns["condition"]
+
+
+@pytest.mark.parametrize("kind", LABELS)
+def test_labels_become_rows_of_zeros_and_a_one(kind, tmp_path):
+    rows = opened_condition(LABELS[kind](list(range(N)), tmp_path))
+    assert np.array_equal(rows, np.eye(N))
+
+
+@pytest.mark.parametrize("kind", TABLES)
+def test_conditions_may_be_rows_of_any_kind(kind, tmp_path):
+    given = np.random.default_rng(3).normal(size=(N, N))
+    rows = opened_condition(TABLES[kind](given, tmp_path))
+    assert np.array_equal(rows, given.astype(rows.dtype))

@@ -1,0 +1,300 @@
+"""Tables: what is read, what becomes of columns, and what `main.py` makes of them."""
+
+import json
+
+import numpy as np
+import pandas as pd
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from processes import run_script
+from sklearn.impute import SimpleImputer
+from sklearn.preprocessing import OneHotEncoder
+
+from autoencoding.cli.tables import TableModel
+from autoencoding.data import encoding as of_columns
+from autoencoding.data import tables
+from autoencoding.data.encoding import Columns
+
+ROWS = 200
+
+
+def people():
+    """A table with gaps, categories and a column that follows from another; the label is last."""
+    generator = np.random.default_rng(0)
+    age = generator.integers(18, 80, ROWS).astype(float)
+    job = generator.choice(["baker", "judge", "smith"], ROWS).astype(object)
+    table = pd.DataFrame(
+        {
+            "age": age,
+            "job": job,
+            "height": generator.normal(170, 10, ROWS),
+            "debt": 100 * age + generator.normal(0, 50, ROWS),
+            "member": generator.random(ROWS) < 0.5,
+            "label": np.arange(ROWS) % 2,
+        }
+    )
+    table.loc[::10, "age"] = np.nan
+    table.loc[5::10, "job"] = None
+    return table
+
+
+# Reading
+
+
+@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+def test_a_table_is_read_as_it_was_written(suffix, tmp_path):
+    table, path = people(), tmp_path / f"people.{suffix}"
+    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path, index=False)
+    pd.testing.assert_frame_equal(tables.read(path), table, check_dtype=False)
+
+
+@pytest.mark.parametrize("name", ["a.npy", "a.npz", "two.npz"])
+def test_an_array_has_columns_by_number(name, tmp_path):
+    array = np.arange(6.0).reshape(3, 2)
+    if name == "a.npy":
+        np.save(tmp_path / name, array)
+    else:
+        np.savez(
+            tmp_path / name, **({"X": array, "y": array[0]} if "two" in name else {"z": array})
+        )
+    table = tables.read(tmp_path / name)
+    assert list(table) == ["0", "1"]
+    assert np.array_equal(table.to_numpy(), array)
+
+
+@pytest.mark.parametrize(
+    ("name", "content", "message"),
+    [
+        ("a.xlsx", b"", "must end with .csv, .parquet, .npy, .npz"),
+        ("a.csv", b"", "is no table that can be read: No columns"),
+        ("a.csv", b"x,y\n", "must have at least one row"),
+        ("a.csv", b"x\n1,2,3\n\xff\xfe", "is no table that can be read"),
+        ("a.csv", b'x,y\n1,"2\n3,4\n', "is no table that can be read"),
+        ("a.parquet", b"PAR1 no", "is no table that can be read"),
+        ("a.npy", b"\x93NUMPY", "is no table that can be read"),
+        ("a.npz", b"PK", "is no table that can be read"),
+    ],
+)
+def test_what_is_no_table_is_refused_by_name(name, content, message, tmp_path):
+    (tmp_path / name).write_bytes(content)
+    with pytest.raises(ValueError, match=message) as caught:
+        tables.read(tmp_path / name)
+    assert str(tmp_path / name) in str(caught.value)
+
+
+def test_no_array_is_unpickled_and_none_is_guessed(tmp_path):
+    np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
+    np.savez(tmp_path / "b.npz", a=np.eye(2), b=np.eye(2))
+    np.save(tmp_path / "c.npy", np.arange(3))
+    for name, message in {
+        "a": "allow_pickle",
+        "b": "one called X, got a, b",
+        "c": r"\[3\]",
+    }.items():
+        (path,) = tmp_path.glob(f"{name}.*")
+        with pytest.raises(ValueError, match=message):
+            tables.read(path)
+    with pytest.raises(FileNotFoundError, match="none.csv"):
+        tables.read(tmp_path / "none.csv")
+
+
+# Columns
+
+
+def test_columns_become_what_scikit_learn_makes_of_them():
+    table = people()
+    columns = Columns.of(table, "people.csv")
+    rows = columns.encode(table, "people.csv")
+    numbers = ["age", "height", "debt", "member", "label"]
+    expected = SimpleImputer(strategy="median").fit_transform(table[numbers].astype(float))
+    assert np.array_equal(rows[:, :5], expected)
+    words = table[["job"]].fillna("missing")
+    assert np.array_equal(rows[:, 5:], OneHotEncoder(sparse_output=False).fit_transform(words))
+    assert columns.labels == [*numbers, "job=baker", "job=judge", "job=missing", "job=smith"]
+    assert columns.owners.tolist() == [0, 2, 3, 4, 5, 1, 1, 1, 1]
+    decoded = columns.decode(rows)
+    assert list(decoded) == list(table)
+    assert decoded["job"].tolist() == words["job"].tolist()
+    assert np.array_equal(decoded["debt"], table["debt"])
+
+
+def test_what_json_keeps_encodes_the_same():
+    table = people()
+    columns = Columns.of(table, "t")
+    again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+    new = table.iloc[::-1].assign(job="astronaut", age=np.nan)
+    assert again == columns
+    assert np.array_equal(again.encode(new, "t"), columns.encode(new, "t"))
+    assert not again.encode(new, "t")[:, 5:].any()  # never seen
+
+
+@settings(deadline=None, derandomize=True, max_examples=30)
+@given(
+    numbers=st.lists(st.floats(-1e6, 1e6), min_size=1, max_size=8),
+    words=st.lists(st.text("abc", min_size=1, max_size=3), min_size=8, max_size=8),
+)
+def test_rows_of_a_whole_table_are_decoded_to_it(numbers, words):
+    table = pd.DataFrame({"word": words[: len(numbers)], "number": numbers})
+    columns = Columns.of(table, "t")
+    decoded = columns.decode(columns.encode(table, "t"))
+    assert decoded["word"].tolist() == table["word"].tolist()
+    assert decoded["number"].tolist() == numbers
+
+
+@pytest.mark.parametrize("kept", [["age", "debt"], ["job"]])
+def test_a_table_may_have_columns_of_one_kind(kept):
+    table = people()[kept]
+    rows = Columns.of(table, "t").encode(table, "t")
+    assert rows.shape == (ROWS, 2 if "age" in kept else 4)
+
+
+def test_of_many_words_the_most_frequent_get_a_number(monkeypatch):
+    monkeypatch.setattr(of_columns, "MOST", 2)
+    table = pd.DataFrame({"word": ["c"] * 5 + ["a"] * 3 + ["b"] * 2})
+    columns = Columns.of(table, "t")
+    assert columns.categories == {"word": ["a", "c"]}
+    assert columns.encode(table, "t").sum() == 8
+
+
+@pytest.mark.parametrize(
+    ("column", "message"),
+    [
+        (["1"] * 19 + ["x7"], "column 'a', row 19: must be a number .* got 'x7'"),
+        ([1.0] * 19 + [np.inf], "column 'a', row 19: must be a number .* got .*inf"),
+        ([1e300] + [1.0] * 19, "column 'a', row 0: must be a number .* got .*1e\\+300"),
+        ([np.nan] * 20, "column 'a' is empty: leave it out"),
+        (pd.date_range("2020", periods=20), "column 'a' must hold numbers or text, got datetime"),
+        ([1j] * 20, "column 'a' must hold numbers or text, got complex"),
+    ],
+)
+def test_a_bad_cell_is_told_by_file_column_and_row(column, message):
+    table = pd.DataFrame({"a": column, "b": 1.0})
+    with pytest.raises(ValueError, match=f"^t.csv: {message}"):
+        Columns.of(table, "t.csv").encode(table, "t.csv")
+
+
+def test_new_rows_must_have_the_columns_and_numbers_where_these_were():
+    columns = Columns.of(people(), "old.csv")
+    with pytest.raises(ValueError, match=r"new.csv must have the column 'debt', got \['age', "):
+        columns.encode(people().drop(columns="debt"), "new.csv")
+    with pytest.raises(ValueError, match="new.csv: column 'debt', row 0: must be .* got 'much'"):
+        columns.encode(people().assign(debt="much"), "new.csv")
+    more = people().assign(other=1)[["other", *people()]]
+    assert np.array_equal(columns.encode(more, "n"), columns.encode(people(), "n"))
+
+
+# The script
+
+
+@pytest.fixture(scope="module")
+def scored(tmp_path_factory):
+    """A folder where the script was trained on a table, and asked of new rows in a new process."""
+    folder = tmp_path_factory.mktemp("scored")
+    table = people()
+    table.to_csv(folder / "people.csv", index=False)
+    odd = table.copy()
+    odd.loc[::20, "debt"] *= 5
+    odd.to_csv(folder / "odd.csv", index=False)
+    options = "--target label --seed 0 --contamination 0.02 --epochs 60 --checkpoint kept"
+    trained = run_script("main.py", "--data", "people.csv", *options.split(), folder=folder)
+    assert trained.returncode == 0, trained.stderr
+    asked = ["--load", "kept", "--score", "odd.csv", "--output", "new"]
+    again = run_script("main.py", *asked, folder=folder)
+    assert again.returncode == 0, again.stderr
+    return folder, trained.stdout, again.stdout
+
+
+def test_main_writes_codes_reconstructions_outliers_and_a_report(scored):
+    folder, printed, _ = scored
+    found = {p.stem: pd.read_csv(p) for p in (folder / "table").glob("*.csv")}
+    assert found.keys() == {"codes", "reconstructions", "outliers"}
+    assert {len(table) for table in found.values()} == {ROWS}
+    assert list(found["reconstructions"]) == ["age", "job", "height", "debt", "member"]
+    assert found["codes"].shape[1] == 64
+    assert found["outliers"]["outlier"].mean() == pytest.approx(0.02, abs=0.01)
+    assert (folder / "table" / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert "200 rows, 8 numbers each" in printed
+    assert "4 of 200 rows are outliers" in printed
+
+
+def test_a_new_process_finds_what_was_changed_in_new_rows(scored):
+    folder, _, printed = scored
+    found = pd.read_csv(folder / "new" / "outliers.csv")
+    changed = found.iloc[::20]
+    assert changed["outlier"].all()
+    assert (changed["cause1"] == "debt").all()
+    assert set(found.sort_values("score").tail(10)["row"]) == set(range(0, ROWS, 20))
+    assert "rows are outliers" in printed
+
+
+def test_scores_of_a_new_process_are_the_same_to_the_bit(scored):
+    folder, *_ = scored
+    again = ["--load", "kept", "--score", "people.csv", "--output", "same"]
+    assert run_script("main.py", *again, folder=folder).returncode == 0
+    for name in ("outliers", "codes", "reconstructions"):
+        texts = [(folder / place / f"{name}.csv").read_bytes() for place in ("table", "same")]
+        assert texts[0] == texts[1]
+
+
+def test_a_table_that_is_not_of_the_newest_save_is_refused(scored):
+    folder, *_ = scored
+    made = TableModel.load(folder / "kept")
+    made.model.save(folder / "other")
+    with pytest.raises(FileNotFoundError, match="table.json is missing: train on a table"):
+        TableModel.load(folder / "other")
+    made.save(folder / "other")
+    assert TableModel.load(folder / "other").columns == made.columns
+    made.model.save(folder / "other")
+    with pytest.raises(ValueError, match="table.json is of model-1, but model-2 is the newest"):
+        TableModel.load(folder / "other")
+    for text, message in {
+        "{": "is damaged",
+        "{}": "is damaged",
+        '{"format": 9}': "damaged",
+    }.items():
+        (folder / "other" / "table.json").write_text(text)
+        with pytest.raises(ValueError, match=message):
+            TableModel.load(folder / "other")
+
+
+@pytest.mark.parametrize("model", ["plain", "stacked", "variational"])
+def test_main_takes_parquet_and_other_models(model, tmp_path):
+    people().to_parquet(tmp_path / "people.parquet")
+    layers = ["--layers", "16"] if model != "plain" else []
+    options = f"--model {model} --hidden 2 --epochs 2 --seed 0"
+    ran = run_script(
+        "main.py", "--data", "people.parquet", *options.split(), *layers, folder=tmp_path
+    )
+    assert ran.returncode == 0, ran.stderr
+    codes = pd.read_parquet(tmp_path / "table" / "codes.parquet")
+    assert list(codes) == ["code0", "code1"]
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ("--data none.csv", "there is no file none.csv"),
+        (
+            "--load nowhere --score people.csv",
+            "there is no table.json in nowhere: train with --data",
+        ),
+        ("--load kept", "--load goes with --score"),
+        ("--score people.csv", "--load goes with --score"),
+        ("--data people.csv --layers 3", "--layers are of --model stacked or variational"),
+        ("--data people.csv --target foot", "people.csv has no column 'foot', it has age, job"),
+        ("--data bad.csv", "bad.csv: column 'debt', row 3: must be a number"),
+        ("--load kept --score people.csv", "no checkpoint in kept"),
+    ],
+)
+def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path):
+    people().to_csv(tmp_path / "people.csv", index=False)
+    bad = people().astype({"debt": object})
+    bad.loc[3, "debt"] = "much"
+    bad.to_csv(tmp_path / "bad.csv", index=False)
+    (tmp_path / "kept").mkdir()
+    (tmp_path / "kept" / "table.json").touch()
+    ran = run_script("main.py", *options.split(), folder=tmp_path)
+    assert ran.returncode in (1, 2)
+    assert message in ran.stderr.splitlines()[-1]
+    assert not (tmp_path / "table").exists()

@@ -1,0 +1,508 @@
+"""The family: what each preset can do, and what all of them share."""
+
+import numpy as np
+import pytest
+import scipy.stats
+import tensorflow as tf
+from family import (
+    ADAM,
+    COLOUR,
+    DIGITS,
+    FAMILY,
+    LABELS,
+    SIXTEEN,
+    SOME,
+    TOLD,
+    Preset,
+    assert_same,
+    members,
+    trained,
+)
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from sklearn.decomposition import PCA
+
+from autoencoder import Autoencoder
+from autoencoding.models.convolutional import ColorizingAutoencoder, ConvolutionalAutoencoder
+from autoencoding.models.denoising import DenoisingAutoencoder
+from autoencoding.models.stacked import StackedAutoencoder
+from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.parts import variables
+from autoencoding.parts.codes import Gaussian
+from autoencoding.parts.corruptions import GaussianNoise, Masking
+from autoencoding.parts.losses import SSIM
+from autoencoding.parts.networks import Convolutional, Dense
+from autoencoding.parts.scaling import STANDARD, Range
+
+# All of them
+
+
+@pytest.fixture(scope="module", params=list(FAMILY))
+def member(request):
+    yield from members(request.param)
+
+
+def test_a_member_learns_with_every_weight(member):
+    assert member.losses[-1] < member.losses[0]
+    for name, value in member.model.weights.items():
+        assert not np.array_equal(value, member.initial[name]), name
+
+
+def test_a_member_encodes_and_decodes(member):
+    ae, told = member.model, member.told
+    width = np.prod(member.preset.given["target"].shape[1:]) if ae.target_dim > 64 else 64
+    codes = ae.encode(SOME, **told)
+    assert codes.shape == (200, ae.hidden_dim)
+    assert ae.decode(codes, **told).shape == (200, width)
+    rebuilt = ae.reconstruct(SOME, **told)
+    assert rebuilt == pytest.approx(ae.decode(codes, **told), abs=1e-4)
+    assert ae.encoded.op.name.startswith("encode/")
+    assert ae.decoded.op.name.startswith("decode/")
+    errors = ae.squared_errors(SOME, **member.preset.given)
+    assert np.isfinite(list(errors.values())).all()
+
+
+@given(
+    n=st.integers(1, 60),
+    dtype=st.sampled_from(["u1", "<i2", "f4", "f8"]),
+    kind=st.sampled_from([np.asarray, np.asfortranarray, np.ndarray.tolist]),
+)
+@settings(max_examples=25, deadline=None)
+def test_a_member_encodes_and_decodes_any_rows_one_by_one(member, n, dtype, kind):
+    rows = DIGITS[:n].astype(dtype)
+    told = {name: column[:n] for name, column in member.told.items()}
+    ae, last = member.model, {name: column[n - 1 :] for name, column in told.items()}
+    codes = ae.encode(kind(rows), **told)
+    rebuilt = ae.decode(kind(codes), **told)
+    assert (codes.shape, codes.dtype) == ((n, ae.hidden_dim), np.float32)
+    assert (rebuilt.shape, rebuilt.dtype) == ((n, ae.target_dim), np.float32)
+    assert ae.encode(rows[-1:], **last) == pytest.approx(codes[-1:], rel=1e-4, abs=1e-4)
+    assert ae.reconstruct(rows, **told) == pytest.approx(rebuilt, rel=1e-4, abs=1e-3)
+
+
+def test_a_member_is_loaded_and_goes_on_step_by_step(member, tmp_path):
+    member.model.save(tmp_path / "kept")
+    with type(member.model).load(tmp_path / "kept") as ae:
+        assert ae.parameters == member.model.parameters
+        assert_same(ae, member.model)
+        feed = {ae.x: SOME}
+        if "condition" in member.preset.given:
+            feed[ae._columns["condition"]] = np.eye(10)[TOLD]
+        if "target" in member.preset.given:
+            feed[ae.target] = COLOUR.reshape(200, -1)
+        before = ae.session.run(ae.loss, feed)
+        for _ in range(30):
+            ae.session.run(ae.train_op, feed)
+        assert ae.session.run(ae.loss, feed) < before
+
+
+class StopError(Exception):
+    """Ends a run after a report."""
+
+
+def test_row_37_a_member_that_was_stopped_ends_in_the_same_bits(member, tmp_path):
+    folder = tmp_path / "half"
+    with member.preset.model(checkpoint=folder) as ae:
+        save = ae._save
+
+        def save_and_stop(path):
+            save(path)
+            if ae._progress.epoch == 3:
+                raise StopError
+
+        ae._save = save_and_stop
+        with pytest.raises(StopError):
+            ae.train(SOME, 40, every=1, verbose=False, **member.preset.given)
+    with member.preset.model(checkpoint=folder) as ae:
+        history = ae.train(SOME, 40, resume=True, verbose=False, **member.preset.given)
+        assert history["loss"] == member.losses
+        assert_same(ae, member.model)
+
+
+@pytest.mark.parametrize(
+    ("name", "compiled"), [("stacked", True), ("variational", True), ("convolutional", False)]
+)
+def test_convolutions_train_in_the_plain_loop(name, compiled):
+    ae, _ = trained(FAMILY[name], epoch=1, batch_size=2)
+    assert ae._progress.compiled == compiled
+
+
+# Parts that do not go together
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"code": "gaussian"}, "loss='bce' or 'normal'"),
+        ({"code": "gaussian", "loss": "mse"}, "loss='bce' or 'normal'"),
+        ({"loss": "bce"}, r"scaling=Range\(low, high\)"),
+        ({"loss": {"name": "mse", "output": "sigmoid"}}, r"scaling=Range\(low, high\)"),
+        ({"loss": SSIM("linear")}, "11 x 11"),
+        ({"network": Convolutional((8, 9, 1))}, "input_dim must be 72"),
+        ({"network": Dense(tied=True), "target_dim": 3}, "tied weights need"),
+        ({"network": Dense(tied=True), "condition_dim": 3}, "tied weights need"),
+        ({"network": "recurrent"}, "network must be one of"),
+        ({"loss": "hinge"}, "loss must be one of"),
+        ({"code": 3}, "code must"),
+    ],
+)
+def test_parts_that_do_not_go_together_are_refused(options, message):
+    with pytest.raises(ValueError, match=message):
+        Autoencoder(64, 3, **options)
+
+
+def test_a_range_must_go_up_and_training_data_stay_within():
+    with pytest.raises(ValueError, match="high must be above low"):
+        Range(1, 1)
+    with Autoencoder(64, 3, 1, scaling=Range(0, 15), checkpoint=None) as ae:
+        with pytest.raises(ValueError, match="data must be from 0 to 15, .* got 0 to 16"):
+            ae.train(SOME)
+        ae.train(np.minimum(SOME, 15), verbose=False)
+
+
+@pytest.mark.parametrize("loss", ["mae", {"name": "mse", "output": "sigmoid"}])
+def test_other_losses_train_too(loss):
+    ae, losses = trained(Preset(Autoencoder, (64, 8), {"loss": loss, "scaling": SIXTEEN}), epoch=20)
+    assert losses[-1] < 0.7 * losses[0]
+    left = ae.reconstruct(SOME) - SOME
+    expected = np.abs(left).mean() if loss == "mae" else np.square(left).mean()
+    assert ae.session.run(ae.loss, {ae.x: SOME}) == pytest.approx(expected, rel=1e-4)
+
+
+def test_ssim_trains_on_images():
+    images = np.kron(SOME[:60].reshape(-1, 8, 8), np.ones((2, 2)))[..., None]  # [60, 16, 16, 1]
+    options = {"filters": [4, 8], "loss": "ssim", "scaling": SIXTEEN, **ADAM}
+    with ConvolutionalAutoencoder((16, 16, 1), 16, 20, 0.01, **options) as ae:
+        losses = ae.train(images, verbose=False)["loss"]
+    assert losses[-1] < 0.7 * losses[0]
+
+
+# Stacked
+
+
+@pytest.mark.parametrize("tied", [False, True])
+def test_pretraining_makes_the_stack_of_its_layers(tied):
+    with StackedAutoencoder(64, [12, 6], 0, 0.01, tied=tied, **ADAM) as ae:
+        first, second = ae.pretrain(SOME, 40, 12, verbose=False)
+        assert first["loss"][-1] < 0.8 * first["loss"][0]
+        assert second["loss"][-1] < 0.8 * second["loss"][0]
+        ae.train(SOME, verbose=False)  # no epoch: the pretrained weights as they are
+        network = Dense(code="elu", tied=tied)
+        layer = Autoencoder(64, 12, 12, 0.01, network=network, scaling=STANDARD, **ADAM)
+        layer.train(SOME, 40, verbose=False)
+        for name in ("encode", "decode")[: 2 - tied]:
+            scope = f"{name}/hidden_1" if name == "encode" else name
+            found, expected = ae.weights[f"{scope}/weights"], layer.weights[f"{name}/weights"]
+            assert np.array_equal(found, expected)
+        assert ae._start.keys() == ae.weights.keys()
+        # the stack's own error is near that of its outer layer, and far below that of the mean
+        errors = {k: v.mean() for k, v in ae.squared_errors(SOME).items()}
+        assert errors["model"] < 0.7 * errors["mean"]
+
+
+def test_training_begins_with_what_was_pretrained_each_time():
+    with StackedAutoencoder(64, [12, 6], 2, 0.01, **ADAM) as ae:
+        plain = ae.train(SOME, 40, verbose=False)["loss"]
+        ae.pretrain(SOME, 40, 12, verbose=False)
+        begun = ae.train(SOME, 40, verbose=False)["loss"]
+        assert begun[0] < 0.9 * plain[0]
+        assert ae.train(SOME, 40, verbose=False)["loss"] == begun
+
+
+def test_only_a_plain_stack_can_be_pretrained():
+    options = {"code": "gaussian", "loss": "normal"}
+    for kinds in (options, {"target_dim": 3}, {"condition_dim": 2}):
+        with (
+            StackedAutoencoder(64, [12, 6], checkpoint=None, **kinds) as ae,
+            pytest.raises(ValueError, match="pretrain needs a plain code"),
+        ):
+            ae.pretrain(SOME)
+    with pytest.raises(ValueError, match="layers must have at least"):
+        StackedAutoencoder(64, [])
+
+
+def test_a_stack_of_digits_beats_pca_of_its_width():
+    train, test = DIGITS[:1400], DIGITS[1400:]
+    options = {"scaling": SIXTEEN, "loss": "bce", "optimizer": "adam", "seed": 0}
+    with StackedAutoencoder(64, [60, 40, 5], 60, 0.003, checkpoint=None, **options) as ae:
+        ae.train(train, 20, verbose=False)
+        found = np.square(ae.reconstruct(test) - test).mean()
+    pca = PCA(5).fit(train)
+    bound = np.square(pca.inverse_transform(pca.transform(test)) - test).mean()
+    assert found < 0.8 * bound
+
+
+# Denoising
+
+
+def test_the_loss_compares_with_the_clean_rows():
+    def nothing_left(x, seed):
+        return 0 * x
+
+    with Autoencoder(64, 8, 40, 0.01, corruption=nothing_left, seed=0, checkpoint=None) as ae:
+        loss = ae.train(SOME, 20, verbose=False)["loss"][-1]
+    mean_row = np.sqrt(np.square(SOME - SOME.mean(axis=0)).mean())
+    assert loss == pytest.approx(mean_row, rel=0.02)  # the best that can be made of nothing
+
+
+@pytest.mark.parametrize(
+    ("scaling", "expected"),
+    [
+        ("global", (SOME - SOME.mean(0)) / np.sqrt(SOME.var(0).mean())),
+        (SIXTEEN, SOME / 16),
+        (None, SOME),
+    ],
+)
+def test_corruptions_see_rows_in_the_units_of_the_scaling(scaling, expected):
+    seen = []
+
+    def look(x, seed):
+        seen.append(x)
+        return x
+
+    with Autoencoder(64, 8, 1, corruption=look, scaling=scaling, checkpoint=None) as ae:
+        ae.train(SOME, verbose=False)
+        found = ae.session.run(next(x for x in seen if x.graph is ae.graph), {ae.x: SOME})
+    assert found == pytest.approx(expected, abs=1e-4)
+
+
+def test_every_batch_and_epoch_is_corrupted_anew():
+    drawn = []
+
+    def look(x, seed):
+        drawn.append(seed)
+        return x
+
+    with Autoencoder(64, 8, 2, corruption=look, seed=3, checkpoint=None) as ae:
+        ae.train(SOME, 50, verbose=False)
+        assert variables.read(ae.session)["steps"] == 8
+        key = next(x for x in drawn if x.graph is ae.graph)
+        keys = [tuple(ae.session.run(key)) for _ in range(5)]
+        assert len(set(keys)) == 5
+    assert len({first for first, _ in keys}) == 1
+
+
+def test_denoising_removes_noise_that_a_plain_model_keeps():
+    noisy = DIGITS + np.random.default_rng(0).normal(scale=4, size=DIGITS.shape)
+    noise = GaussianNoise(4 / DIGITS.std(axis=0).mean())
+    options = {"seed": 0, "checkpoint": None, "optimizer": "adam"}
+
+    def left(ae):
+        ae.train(DIGITS[:1400], 20, verbose=False)
+        return np.square(ae.reconstruct(noisy[1400:]) - DIGITS[1400:]).mean()
+
+    with (
+        DenoisingAutoencoder(64, 40, 40, corruption=noise, **options) as ae,
+        Autoencoder(64, 40, 40, **options) as plain,
+    ):
+        denoised, kept = left(ae), left(plain)
+        assert np.array_equal(ae.denoise(noisy[:5]), ae.reconstruct(noisy[:5]))
+    assert denoised < 0.75 * kept
+
+
+def own_corruption(x, seed):
+    return x + 0.1 * tf.random.stateless_normal(tf.shape(x), seed)
+
+
+def test_a_function_of_the_users_is_needed_again_to_train_but_not_to_infer():
+    preset = Preset(DenoisingAutoencoder, (64, 8), {"corruption": own_corruption})
+    ae, _ = trained(preset, epoch=2, schedule="constant")
+    ae.save("kept")
+    with DenoisingAutoencoder.load("kept") as loaded:
+        assert np.array_equal(loaded.encode(SOME), ae.encode(SOME))
+        with pytest.raises(RuntimeError, match=r"own_corruption.*load\(path, corruption=...\)"):
+            loaded.train(SOME)
+        loaded.save("again")
+    whole, _ = trained(preset, epoch=4, schedule="constant")
+    with DenoisingAutoencoder.load("again", corruption=own_corruption) as loaded:
+        loaded.epoch = 4
+        loaded.train(SOME, 40, resume=True, verbose=False)
+        assert_same(loaded, whole)
+
+
+# Variational
+
+
+@pytest.fixture(scope="module")
+def linear():
+    """One whose likelihood is known: x = z W + b + noise, with z a standard normal."""
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(400, 2)) @ generator.normal(size=(2, 4)) * 3 + 5
+    rows += generator.normal(size=rows.shape)
+    options = {"layers": [], "optimizer": "adam", "seed": 0, "checkpoint": None}
+    with VariationalAutoencoder(4, 2, 60, 0.01, **options) as ae:
+        ae.train(rows, 20, verbose=False)
+        yield ae, rows[:40]
+
+
+def exact_log_likelihood(ae, rows):
+    values = {name: value.astype(float) for name, value in variables.read(ae.session).items()}
+    scale, w = values["target_scaling/scale"], values["decode/weights"]
+    mean = values["decode/biases"] * scale + values["target_scaling/mean"]
+    covariance = w.T @ w + np.exp(5 * values["loss/fifth_of_log_variance"]) * np.eye(4)
+    return scipy.stats.multivariate_normal(mean, covariance * np.outer(scale, scale)).logpdf(rows)
+
+
+def test_the_log_likelihood_is_that_of_the_linear_model(linear):
+    ae, rows = linear
+    exact = exact_log_likelihood(ae, rows)
+    found = ae.log_likelihood(rows, samples=2000)
+    assert found == pytest.approx(exact, abs=0.3)
+    assert found.mean() == pytest.approx(exact.mean(), abs=0.02)
+
+
+def test_the_elbo_is_below_the_log_likelihood_and_the_loss_is_its_opposite(linear):
+    ae, rows = linear
+    elbo = ae.elbo(rows, samples=500)
+    exact = exact_log_likelihood(ae, rows)
+    assert (elbo < exact + 0.1).all()
+    assert elbo.mean() > exact.mean() - 1
+    assert ae.elbo(rows).mean() == pytest.approx(elbo.mean(), abs=0.5)
+    assert np.array_equal(ae.elbo(rows), ae.elbo(rows))
+    assert not np.array_equal(ae.elbo(rows), ae.elbo(rows, seed=1))
+
+
+def test_samples_have_the_moments_of_the_data(linear):
+    ae, _ = linear
+    drawn = ae.sample(5000, seed=0)
+    assert drawn.mean(axis=0) == pytest.approx([5] * 4, abs=0.5)
+    assert np.array_equal(drawn, ae.sample(5000, seed=0))
+    assert not np.array_equal(ae.sample(3), ae.sample(3))
+
+
+def test_an_interpolation_goes_from_one_row_to_the_other(linear):
+    ae, rows = linear
+    found = ae.interpolate(rows[0], rows[1], 5)
+    ends = ae.reconstruct(rows[:2])
+    assert found.shape == (5, 4)
+    assert found[[0, -1]] == pytest.approx(ends, abs=1e-4)
+    assert found[2] == pytest.approx(ends.mean(axis=0), abs=1e-3)  # a linear decoder
+    with pytest.raises(ValueError, match="steps must be at least 2"):
+        ae.interpolate(rows[0], rows[1], 1)
+
+
+def test_a_variational_model_of_digits_is_likelier_than_probabilistic_pca():
+    train, test = DIGITS[:1500], DIGITS[1500:]
+    with VariationalAutoencoder(64, 8, 40, **ADAM) as ae:
+        ae.train(train, 20, verbose=False)
+        assert ae.elbo(test).mean() > PCA(8).fit(train).score(test) + 3
+
+
+def test_more_beta_makes_codes_cheaper():
+    def cost(beta):
+        preset = Preset(VariationalAutoencoder, (64, 3), {"layers": [16], "beta": beta})
+        ae, _ = trained(preset, epoch=20)
+        hidden = ae.session.run(ae._hidden, {ae.x: SOME})
+        with tf.Graph().as_default(), tf.compat.v1.Session() as session:
+            return session.run(Gaussian().penalty(tf.constant(hidden), None)).mean()
+
+    assert cost(20.0) < 0.5 * cost(1.0)
+
+
+def test_a_conditional_model_draws_what_it_is_told():
+    zeros_and_ones = LABELS < 2
+    rows, told = DIGITS[zeros_and_ones], LABELS[zeros_and_ones]
+    options = {"loss": "bce", "scaling": SIXTEEN, "optimizer": "adam", "condition_dim": 2}
+    with VariationalAutoencoder(64, 2, 30, 0.003, seed=0, checkpoint=None, **options) as ae:
+        ae.train(rows, 20, condition=told, verbose=False)
+        drawn = ae.sample(40, np.repeat([0, 1], 20), seed=0)
+        assert np.array_equal(drawn, ae.sample(40, np.eye(2)[np.repeat([0, 1], 20)], seed=0))
+        between = ae.interpolate(rows[0], rows[2], 3, condition=[1, 0])
+    means = np.stack([rows[told == label].mean(axis=0) for label in (0, 1)])
+    nearest = np.square(drawn[:, None] - means).sum(axis=2).argmin(axis=1)
+    assert (nearest == np.repeat([0, 1], 20)).mean() > 0.95
+    assert between.shape == (3, 64)
+
+
+@pytest.mark.parametrize(
+    ("given", "message"),
+    [
+        ({}, "condition must be given: 10 columns"),
+        ({"condition": LABELS[:9]}, "condition must have 200 rows"),
+        ({"condition": TOLD + 1}, "condition must be from 0 to 9, got 1 to 10"),
+        ({"condition": TOLD + 0.5}, "condition must be whole numbers"),
+        ({"condition": np.eye(9)[TOLD % 9]}, "condition must have 10 columns, got 9"),
+    ],
+)
+def test_conditions_are_checked(given, message):
+    with FAMILY["conditional"].model() as ae, pytest.raises(ValueError, match=message):
+        ae.train(SOME, **given)
+
+
+def test_a_condition_that_is_not_asked_for_is_refused():
+    message = "condition is given, but this model takes none"
+    with Autoencoder(64, 2, checkpoint=None) as ae, pytest.raises(ValueError, match=message):
+        ae.train(SOME, condition=TOLD)
+
+
+# What denoising models do to rows
+
+
+def test_rows_are_corrupted_as_in_training_one_draw_a_seed():
+    corruption = GaussianNoise(std=0.5)  # standard deviations of the data
+    with DenoisingAutoencoder(64, 4, 1, corruption=corruption, seed=0, checkpoint=None) as ae:
+        ae.train(DIGITS, 100, verbose=False)
+        noisy = ae.corrupt(DIGITS)
+        noise = (noisy - DIGITS) / np.sqrt(DIGITS.var(axis=0).mean())
+        assert np.array_equal(ae.corrupt(DIGITS), noisy)
+        assert not np.array_equal(ae.corrupt(DIGITS, seed=1), noisy)
+        assert np.array_equal(ae.corrupt([DIGITS[:9], DIGITS[9:]]), noisy)
+    assert scipy.stats.kstest(noise[::7].ravel(), scipy.stats.norm(scale=0.5).cdf).pvalue > 0.01
+    assert not np.array_equal(noise[:9], noise[9:18])
+
+
+def test_images_are_corrupted_as_images_and_without_the_condition():
+    options = {"network": Convolutional((8, 8, 1), filters=(4,)), "condition_dim": 10}
+    with DenoisingAutoencoder(64, 4, 1, corruption=Masking(0.5), **options, **ADAM) as ae:
+        ae.train(SOME, 100, condition=TOLD, verbose=False)
+        rows = ae.corrupt(SOME + 1.0)
+        assert np.array_equal(ae.corrupt(SOME.reshape(-1, 8, 8) + 1.0), rows.reshape(-1, 8, 8, 1))
+    mean = np.broadcast_to(SOME.mean(axis=0), SOME.shape)
+    lost = np.isclose(rows, mean, atol=1e-4)
+    assert rows[~lost] == pytest.approx((SOME + 1.0)[~lost], rel=1e-5)
+    assert 0.45 < lost.mean() < 0.55
+
+
+def test_what_cannot_be_corrupted_is_refused():
+    with DenoisingAutoencoder(64, 4, 1, checkpoint="own", corruption=lambda x, seed: x / 2) as ae:
+        with pytest.raises(RuntimeError, match="not trained"):
+            ae.corrupt(SOME)
+        ae.train(SOME, 100, verbose=False)
+        with pytest.raises(ValueError, match="seed must be"):
+            ae.corrupt(SOME, seed=-1)
+        with pytest.raises(ValueError, match="64"):
+            ae.corrupt(SOME[:, 1:])
+    with DenoisingAutoencoder.load("own") as ae, pytest.raises(RuntimeError, match="corruption="):
+        ae.corrupt(SOME)
+
+
+# Images
+
+
+def test_images_and_rows_are_the_same_and_come_back_as_they_were():
+    images = SOME.reshape(-1, 8, 8, 1)
+    ae, _ = trained(FAMILY["convolutional"], epoch=2)
+    with FAMILY["convolutional"].model(2) as other:
+        other.train(images, 40, verbose=False)
+        assert_same(other, ae)
+    rows = ae.reconstruct(SOME)
+    assert rows.shape == (200, 64)
+    for form in (images, images[..., 0]):
+        assert np.array_equal(ae.reconstruct(form), rows.reshape(-1, 8, 8, 1))
+    assert np.array_equal(ae.encode(images.tolist()), ae.encode(SOME))
+
+
+def test_convolutions_on_digits_beat_pca_of_their_width():
+    with ConvolutionalAutoencoder((8, 8, 1), 8, 15, **ADAM) as ae:
+        ae.train(DIGITS[:1500], 20, verbose=False)
+        errors = {name: rows.mean() for name, rows in ae.squared_errors(DIGITS[1500:]).items()}
+    assert errors["model"] < 0.8 * errors["pca"]
+
+
+def test_colours_are_learnt_from_gray():
+    preset = Preset(ColorizingAutoencoder, ((8, 8), 20), {"filters": [8, 16]}, {"target": COLOUR})
+    ae, _ = trained(preset, epoch=60)
+    coloured = ae.colorize(SOME.reshape(-1, 8, 8, 1))
+    assert coloured.shape == (200, 8, 8, 3)
+    gray = np.repeat(SOME.reshape(-1, 8, 8, 1), 3, axis=3)
+    assert np.square(coloured - COLOUR).mean() < 0.3 * np.square(gray - COLOUR).mean()

@@ -1,0 +1,153 @@
+import io
+
+import numpy as np
+import pytest
+from matplotlib.figure import Figure
+from PIL import Image
+
+from autoencoding.reports import figures as panels
+from autoencoding.reports import plots
+
+IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 1))
+HISTORY = {"epoch": [0, 1], "loss": [3.0, 2.0], "validation_loss": [3.5, 2.5]}
+
+
+def drawn(*parts):
+    """The page's figure, and its pixels."""
+    figure, file = panels.page(*parts), io.BytesIO()
+    figure.savefig(file)
+    return figure, np.asarray(Image.open(file).convert("RGB"))
+
+
+@pytest.mark.parametrize("channels", [1, 3])
+def test_a_mosaic_has_its_images_row_after_row_in_white(channels):
+    images = np.repeat(IMAGES, channels, axis=3)
+    field = panels.mosaic(images, 3)
+    assert field.shape == (3 * 5 + 1, 3 * 6 + 1, channels)
+    for number, image in enumerate(images):
+        down, across = 5 * (number // 3) + 1, 6 * (number % 3) + 1
+        assert np.array_equal(field[down : down + 4, across : across + 5], image)
+    assert (field[::5] == 255).all()
+    assert (field[:, ::6] == 255).all()
+    assert (field[10:, 7:] == 255).all()  # where images are missing
+
+
+def test_a_mosaic_keeps_to_0_and_255():
+    field = panels.mosaic(np.array([-9.0, 300.0]).reshape(2, 1, 1, 1), 2)
+    assert field[1, [1, 3], 0].tolist() == [0, 255]
+
+
+def test_strips_name_their_rows():
+    figure, _ = drawn(panels.strips({"clean": IMAGES, "noisy": IMAGES}))
+    assert [axis.get_ylabel() for axis in figure.axes] == ["clean", "noisy"]
+    for axis in figure.axes:
+        (shown,) = axis.get_images()
+        assert np.asarray(shown.get_array()) * 255 == pytest.approx(
+            panels.mosaic(IMAGES, 7)[..., 0]
+        )
+
+
+def test_colours_stay_colours():
+    red = np.zeros((3, 8, 8, 3))
+    red[..., 0] = 255
+    _, pixels = drawn(panels.tiles("red", red, 3))
+    assert (pixels == [255, 0, 0]).all(axis=2).mean() > 0.2
+
+
+def test_a_scatter_has_a_colour_a_class():
+    codes, labels = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 3
+    figure, _ = drawn(panels.scatter("codes", codes, labels))
+    (axis,) = figure.axes
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["0", "1", "2"]
+    for label, points in enumerate(axis.collections):
+        assert np.array_equal(points.get_offsets(), codes[labels == label])
+    (axis,) = drawn(panels.scatter("codes", codes))[0].axes
+    assert axis.get_legend() is None
+    assert np.array_equal(axis.collections[0].get_offsets(), codes)
+
+
+def test_classes_are_told_apart_without_colour():
+    codes, labels = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 3
+    (axis,) = drawn(panels.scatter("codes", codes, labels, ("a", "b")))[0].axes
+    marks = [points.get_paths()[0].vertices.tolist() for points in axis.collections]
+    assert marks[0] != marks[1] != marks[2] != marks[0]
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("a", "b")
+
+
+@pytest.mark.parametrize("scores", [np.linspace(0.1, 2, 200), np.zeros(5)])
+def test_a_histogram_counts_all_rows_and_shows_the_threshold(scores):
+    (axis,) = drawn(panels.histogram("scores", scores, 1.5))[0].axes
+    assert sum(bar.get_height() for bar in axis.patches) == len(scores)
+    assert set(axis.lines[0].get_xdata()) == {1.5}
+    share = f"{np.mean(scores > 1.5):.1%}"
+    assert axis.get_legend().get_texts()[0].get_text() == f"threshold 1.5: {share} above"
+
+
+def test_features_are_the_largest_errors_with_their_names():
+    errors = {"model": np.array([1.0, 3.0, 2.0, 0.5]), "PCA": np.array([0.1, 0.3, 0.2, 0.4])}
+    (axis,) = drawn(panels.features("errors", errors, list("abcd"), 3))[0].axes
+    assert [text.get_text() for text in axis.get_yticklabels()] == ["b", "c", "a"]
+    lengths = [bar.get_width() for bar in axis.patches]
+    assert lengths == [3.0, 2.0, 1.0, 0.3, 0.2, 0.1]
+    assert axis.get_title() == "errors, the 3 largest of 4"
+    assert axis.patches[0].get_hatch() != axis.patches[3].get_hatch()
+    (axis,) = drawn(panels.features("errors", errors, list("abcd"), 9))[0].axes
+    assert axis.get_title() == "errors"
+
+
+def test_weights_are_images_about_gray(monkeypatch):
+    seen = []
+    monkeypatch.setattr(panels, "_show", lambda axis, image: seen.append(image))
+    columns = np.array([[1.0, 0.0], [-0.5, 0.0], [0.0, 0.0], [0.25, 0.0]])  # 2 units of 2 x 2
+    panels.page(panels.weights("filters", columns, (2, 2, 1), 2))
+    (field,) = seen
+    assert field[1:3, 1:3, 0] == pytest.approx(np.array([[255, 63.75], [127.5, 159.375]]))
+    assert (field[1:3, 4:6] == 127.5).all()  # nothing is divided by zero
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments"),
+    [
+        ("loss_curve", (HISTORY, "RMSE", {"PCA": 1.5})),
+        ("reconstructions", ({"original": IMAGES, "reconstructed": IMAGES},)),
+        ("codes", ("codes", np.eye(2), np.array([0, 1]))),
+        ("manifold", ("plane", IMAGES, 4)),
+        ("features", ("errors", {"model": np.ones(3)}, list("abc"), 3)),
+        ("histogram", ("scores", np.ones(3), 0.5)),
+        ("weights", ("filters", np.eye(4), (2, 2, 1), 4)),
+    ],
+)
+def test_each_plot_is_a_figure_of_its_own(name, arguments, tmp_path):
+    figure = getattr(plots, name)(*arguments)
+    assert isinstance(figure, Figure)
+    assert all(axis.get_xlabel() or not axis.get_xticks().size for axis in figure.axes)
+    figure.savefig(tmp_path / "plot.png")
+    assert (tmp_path / "plot.png").read_bytes().startswith(b"\x89PNG")
+
+
+def test_a_loss_curve_has_its_ruler_and_then_begins_at_0():
+    (axis,) = drawn(panels.loss_curve(HISTORY, "RMSE", {"PCA": 1.5}))[0].axes
+    assert [line.get_label() for line in axis.lines] == ["training", "validation", "PCA"]
+    assert set(axis.lines[2].get_ydata()) == {1.5}
+    assert axis.get_ylim()[0] == 0
+    assert axis.get_ylabel() == "RMSE"
+    (axis,) = drawn(panels.loss_curve(HISTORY, "nats", {}))[0].axes
+    assert axis.get_ylim()[0] > 1
+
+
+def test_a_ruler_above_every_loss_is_seen():
+    (axis,) = drawn(panels.loss_curve(HISTORY, "RMSE", {"PCA": 9.0}))[0].axes
+    assert axis.get_ylim()[1] > 9
+
+
+def test_panels_stand_below_and_beside_each_other():
+    tiles, curve = panels.tiles("one", IMAGES, 4), panels.loss_curve(HISTORY, "RMSE", {})
+    figure, _ = drawn(panels.beside(tiles, panels.tiles("two", IMAGES, 4)), curve)
+    one, two, below = (axis.get_position() for axis in figure.axes)
+    boxes = [axis.get_window_extent() for axis in figure.axes]
+    assert boxes[0].x1 < boxes[1].x0
+    assert boxes[2].y1 < boxes[0].y0
+    assert figure.get_figheight() == pytest.approx(tiles.height + curve.height)
+    assert one.height > 0
+    assert two.height > 0
+    assert below.height > 0

@@ -1,0 +1,481 @@
+import threading
+import time
+from typing import NamedTuple
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from stand_ins import Again, Numbered, kinds_of_rows, open_rows
+
+from autoencoding import checks
+from autoencoding.data import rows as sources
+from autoencoding.training import prefetch as feeding
+from autoencoding.training.loop import Loop
+from autoencoding.training.prefetch import BLOCK_BYTES, BLOCK_FLOPS, BLOCK_STEPS, Feeder, shares
+from autoencoding.training.state import Progress
+from batching import PADDING, batches
+
+SOME = st.integers(1, 30)
+
+
+class Placeholder(NamedTuple):
+    """Stands for a tensor that is fed."""
+
+    name: str
+    shape: tuple
+
+
+def cut(rows):
+    third = -(-len(rows) // 3)
+    return [rows[start : start + third] for start in range(0, len(rows), third)]
+
+
+SOURCES = kinds_of_rows(cut)
+
+
+def as_float32(piece):
+    columns = {name: column.astype(np.float32) for name, column in piece.columns.items()}
+    return piece._replace(columns=columns)
+
+
+def feeder(
+    data,
+    batch_size,
+    target=None,
+    weight=None,
+    *,
+    width=1,
+    target_width=None,
+    prepare=as_float32,
+    seed=0,
+    compiled=True,
+):
+    """A feeder whose fetches are the names of their variants."""
+    target_width = width if target is None else target_width
+    rows = open_rows(data, target, weight, width, target_width)
+    sources.check(rows)
+    loop = Loop(
+        columns={
+            "x": Placeholder("x", (None, None, width)),
+            "target": Placeholder("target", (None, None, target_width)),
+        },
+        weight="weight",
+        rate="rate",
+        steps="steps",
+        plain="plain",
+        compiled="compiled",
+        compiled_even="compiled even",
+    )
+    plan = Progress(rows.n_rows, 0, batch_size, 1, seed, compiled)
+    return Feeder(loop, rows, plan, 1, prepare)
+
+
+def numbered(n_rows):
+    """Rows that hold their own numbers."""
+    return np.arange(n_rows, dtype=np.float32)[:, None]
+
+
+def dealt(fed, start, cuts):
+    """Row numbers [k, batch_size] of each block, from rows that hold them."""
+    found = []
+    for block in fed.blocks(start, cuts):
+        numbers = block.feed[fed.loop.columns["x"]][: block.steps, :, 0].astype(int)
+        if fed.weighted:
+            numbers[block.feed[fed.loop.weight][: block.steps] == 0] = PADDING
+        found.append(numbers)
+    return found
+
+
+def set_limits(patch, *, length=4, pool=None, chunk=None):
+    """Say how many batches a block holds, and how many rows a pool and a chunk."""
+    patch.setattr(feeding, "BLOCK_STEPS", length)
+    if pool is not None:
+        patch.setattr(sources, "POOL_BYTES", 4 * pool)
+    if chunk is not None:
+        patch.setattr(sources, "CHUNK_BYTES", 4 * chunk)
+
+
+@pytest.fixture
+def blocks_of_4(monkeypatch):
+    set_limits(monkeypatch)
+
+
+@pytest.fixture
+def unprepared_blocks_of_4(monkeypatch):
+    """Rows do not fit into a pool, but into a chunk, so that there is one pool all the same."""
+    set_limits(monkeypatch, pool=1)
+
+
+@pytest.fixture(params=["prepared", "unprepared"])
+def either_way(request):
+    request.getfixturevalue(
+        {"prepared": "blocks_of_4", "unprepared": "unprepared_blocks_of_4"}[request.param]
+    )
+
+
+# What is dealt
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    source=st.sampled_from(list(SOURCES)),
+    n_rows=SOME,
+    batch_size=SOME,
+    length=st.integers(1, 8),
+    pool=st.integers(1, 40),
+    chunk=st.integers(1, 10),
+    seed=st.integers(0, 3),
+    cuts=st.sets(st.integers(1, 5), min_size=1).map(sorted),
+    data=st.data(),
+)
+def test_from_any_step_on_blocks_deal_the_rest_of_the_whole_and_span_no_cut(
+    source, n_rows, batch_size, length, pool, chunk, seed, cuts, data
+):
+    batch_size = min(batch_size, n_rows)
+    steps = -(-n_rows // batch_size)
+    with pytest.MonkeyPatch.context() as patch:
+        set_limits(patch, length=8, pool=max(pool, chunk), chunk=chunk)
+        fed = feeder(SOURCES[source](numbered(n_rows)), batch_size, seed=seed)
+        whole = np.concatenate(dealt(fed, 0, [5]))  # [5 * steps, batch_size]
+        for epoch in whole.reshape(5, -1):
+            assert sorted(epoch) == [PADDING] * (len(epoch) - n_rows) + list(range(n_rows))
+            assert PADDING not in epoch[:n_rows]  # but at the end of the last batch
+
+        patch.setattr(feeding, "BLOCK_STEPS", length)
+        fed = feeder(SOURCES[source](numbered(n_rows)), batch_size, seed=seed)
+        start = data.draw(st.integers(0, cuts[0] * steps - 1), "start")
+        found = dealt(fed, start, cuts)
+    assert np.array_equal(np.concatenate(found), whole[start : cuts[-1] * steps])
+    ends = start + np.cumsum([len(block) for block in found])
+    assert {cut * steps for cut in cuts} <= set(ends.tolist())
+    assert all(1 <= len(block) <= length for block in found)
+    if source != "stream":  # only a cut makes a block shorter
+        assert all(
+            len(block) == length or (end % steps == 0 and end // steps in cuts)
+            for block, end in zip(found, ends.tolist(), strict=True)
+        )
+
+
+@pytest.mark.parametrize("source", ["array", "shards", "data set", "stream"])
+@pytest.mark.parametrize("n_rows", [12, 14])
+@pytest.mark.usefixtures("blocks_of_4")
+def test_the_order_of_an_epoch_follows_from_the_seed_and_its_number(source, n_rows):
+    found = np.concatenate(dealt(feeder(SOURCES[source](numbered(n_rows)), 4, seed=7), 0, [3]))
+    orders = [np.random.default_rng([7, epoch]).permutation(n_rows) for epoch in range(3)]
+    expected = [part for order in orders for part in batches([order], 4)]
+    assert np.array_equal(found, np.concatenate(expected))
+    assert len(set(map(tuple, orders))) == 3
+
+
+@pytest.mark.usefixtures("blocks_of_4")
+def test_another_seed_deals_another_order():
+    one, other = (dealt(feeder(numbered(20), 2, seed=seed), 0, [1])[0] for seed in (1, 2))
+    assert not np.array_equal(one, other)
+
+
+@pytest.mark.usefixtures("blocks_of_4")
+def test_nothing_is_dealt_where_no_epoch_is_left():
+    assert dealt(feeder(numbered(6), 2), 0, []) == []
+
+
+@pytest.mark.parametrize("source", ["array", "shards", "data set"])
+@pytest.mark.parametrize("n_rows", [24, 26])
+def test_prepared_and_unprepared_rows_make_the_same_blocks(monkeypatch, source, n_rows):
+    def blocks():
+        data, target = numbered(n_rows), 10 + numbered(n_rows).repeat(2, axis=1)
+        fed = feeder(
+            SOURCES[source](data),
+            4,
+            SOURCES[source](target),
+            np.linspace(1, 2, n_rows),
+            target_width=2,
+            prepare=scaled,
+        )
+        return fed, [contents(block) for block in fed.blocks(1, [1, 3])]
+
+    set_limits(monkeypatch)
+    prepared, expected = blocks()
+    # one row too many for a pool, but not for a chunk: there is one pool all the same
+    set_limits(monkeypatch, pool=3 * (n_rows - 1))
+    unprepared, found = blocks()
+    assert prepared.prepared is not None
+    assert unprepared.prepared is None
+    np.testing.assert_equal(found, expected)
+
+
+def scaled(piece):
+    """Prepare rows so that it shows, x and target in their own ways."""
+    piece = as_float32(piece)
+    factors = {"x": 2, "target": 3}
+    return piece._replace(columns={k: factors[k] * v for k, v in piece.columns.items()})
+
+
+def contents(block):
+    """Copies of the batches that are trained on, by name."""
+    return {
+        getattr(key, "name", key): array[: block.steps].copy() for key, array in block.feed.items()
+    }
+
+
+@pytest.mark.usefixtures("blocks_of_4")
+def test_rows_that_fit_into_a_pool_are_prepared_once_piece_by_piece(monkeypatch):
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 4 * 3 * 5)  # pieces of 5 rows
+    pieces = []
+
+    def prepare(piece):
+        pieces.append(piece)
+        return scaled(piece)
+
+    data, target, weight = numbered(12), 50 - numbered(12).repeat(2, axis=1), np.linspace(1, 2, 12)
+    fed = feeder(data, 3, target, weight, target_width=2, prepare=prepare)
+    assert [len(piece.x) for piece in pieces] == [5, 5, 2]
+    for block in fed.blocks(0, [2]):
+        got = contents(block)
+        numbers = got["x"][..., 0] / 2
+        assert np.array_equal(got["target"], np.stack([3 * (50 - numbers)] * 2, axis=-1))
+        assert got["weight"] == pytest.approx((1 + numbers / 11) / 1.5 / 3)
+    assert len(pieces) == 3
+
+
+@pytest.mark.usefixtures("unprepared_blocks_of_4")
+def test_rows_that_do_not_fit_into_a_pool_are_prepared_block_by_block():
+    sizes = []
+
+    def prepare(piece):
+        sizes.append(len(piece.x))
+        return as_float32(piece)
+
+    fed = feeder(numbered(18), 3, prepare=prepare)
+    assert sizes == []
+    assert sum(map(len, dealt(fed, 0, [2]))) == 12
+    assert sizes == [12, 12, 12]
+
+
+# What is fed
+
+
+@pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
+@pytest.mark.usefixtures("either_way")
+def test_arrays_hold_the_rows_of_the_block(dtype):
+    generator = np.random.default_rng(0)
+    x = generator.integers(0, 2 if dtype is bool else 256, (17, 2)).astype(dtype)
+    target = generator.integers(0, 2 if dtype is bool else 256, (17, 3)).astype(dtype)
+    fed = feeder(x, 3, target, width=2, target_width=3, seed=7)
+    order = np.random.default_rng([7, 0]).permutation(17)
+    dealt = np.append(order, PADDING).reshape(6, 3)  # the last batch is short
+    steps = []
+    for block, part in zip(fed.blocks(0, [1]), (dealt[:4], dealt[4:]), strict=True):
+        steps.append(block.steps)
+        assert {array.dtype for array in block.feed.values()} == {np.dtype(np.float32)}
+        assert {array.shape[:2] for array in block.feed.values()} == {(4, 3)}
+        got, present = contents(block), part != PADDING
+        assert np.array_equal(got["x"][present], x[part[present]])
+        assert np.array_equal(got["target"][present], target[part[present]])
+        assert not got["weight"][~present].any()
+        for row, there in zip(got["weight"], present, strict=True):
+            assert row[there] == pytest.approx(1 / there.sum())
+    assert steps == [4, 2]
+
+
+@pytest.mark.usefixtures("either_way")
+def test_padding_stands_for_rows_that_there_are():
+    # 0 times NaN is NaN
+    fed = feeder(5 + numbered(5), 3)
+    (block,) = fed.blocks(0, [1])
+    assert set(contents(block)["x"].ravel()) == {5, 6, 7, 8, 9}
+
+
+@pytest.mark.parametrize(
+    ("n_rows", "weight", "compiled", "variant"),
+    [
+        (6, None, True, "compiled even"),
+        (7, None, True, "compiled"),
+        (6, [1, 2, 3, 4, 5, 6], True, "compiled"),
+        (6, [2] * 6, True, "compiled"),
+        (6, None, False, "plain"),
+        (7, [1, 2, 3, 4, 5, 6, 7], False, "plain"),
+    ],
+)
+@pytest.mark.usefixtures("blocks_of_4")
+def test_weights_are_fed_but_where_all_rows_have_the_same_share(n_rows, weight, compiled, variant):
+    fed = feeder(numbered(n_rows), 3, weight=weight, compiled=compiled)
+    (block,) = fed.blocks(0, [1])
+    assert block.fetch == variant
+    weighted = variant != "compiled even"
+    assert block.feed.keys() == (
+        {fed.loop.columns["x"], "weight"} if weighted else {fed.loop.columns["x"]}
+    )
+
+
+@pytest.mark.parametrize("scale", [1, 1e-30, 1e30])
+@pytest.mark.parametrize("n_rows", [6, 8])
+@pytest.mark.usefixtures("either_way")
+def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
+    generator = np.random.default_rng(0)
+    weight, errors = generator.uniform(0, 2, n_rows), generator.uniform(size=n_rows)
+    fed = feeder(numbered(n_rows), 3, weight=np.float32(scale * weight))
+    (block,) = fed.blocks(0, [1])
+    got = contents(block)
+    numbers = got["x"][..., 0].astype(int)  # [k, 3]
+    counts = np.full((len(numbers), 1), 3)
+    counts[-1] -= 3 * len(numbers) - n_rows
+    # against the mean weight of all rows, so that a heavy row is heavy even where it is alone
+    expected = weight[numbers] / weight.mean() / counts
+    expected[-1, counts[-1, 0] :] = 0
+    assert got["weight"] == pytest.approx(expected, rel=1e-5)
+    means = np.sum(got["weight"] * errors[numbers], axis=1)
+    (mean,) = Progress(n_rows, 0, 3, 1, 0, False).advance(means, np.ones(len(means)))
+    assert mean == pytest.approx(np.average(errors, weights=weight))
+
+
+@pytest.mark.usefixtures("blocks_of_4")
+def test_shares_of_weights_near_the_end_of_float32_are_finite():
+    (block,) = feeder(numbered(6), 3, weight=np.full(6, 1e38, np.float32)).blocks(0, [1])
+    assert contents(block)["weight"] == pytest.approx(np.full((2, 3), 1 / 3))
+
+
+@pytest.mark.parametrize("weight", [None, np.full((2, 3), 1.0)])
+def test_shares_of_rows_that_weigh_the_same_are_even_and_padding_has_none(weight):
+    found = shares(np.array([[4, 0, 2], [1, 3, PADDING]]), weight)
+    assert found == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 1 / 2, 0]]))
+
+
+# Two arrays that take turns
+
+
+@pytest.mark.usefixtures("either_way")
+def test_a_block_in_use_is_left_alone_while_the_next_is_filled():
+    fed = feeder(numbered(64), 4, weight=np.linspace(1, 2, 64))
+    before, owned = {}, []
+    for block in fed.blocks(0, [2]):
+        held = contents(block)
+        time.sleep(0.02)  # enough to fill the next
+        np.testing.assert_equal(contents(block), held)
+        assert not any(np.shares_memory(block.feed[key], array) for key, array in before.items())
+        before = block.feed
+        owned.append({key: id(array) for key, array in block.feed.items()})
+    assert len(owned) == 8
+    assert owned == [owned[0], owned[1]] * 4  # no more memory than two blocks
+
+
+@pytest.mark.usefixtures("unprepared_blocks_of_4")
+def test_one_block_is_prepared_ahead_and_no_more():
+    prepared = threading.Semaphore(0)
+
+    def prepare(piece):
+        prepared.release()
+        return as_float32(piece)
+
+    blocks = feeder(numbered(60), 3, prepare=prepare).blocks(0, [1])
+    for _ in range(3):
+        next(blocks)
+        assert prepared.acquire(timeout=10)  # this one
+    assert prepared.acquire(timeout=10)  # the next
+    assert not prepared.acquire(timeout=0.05)
+    blocks.close()
+
+
+def test_blocks_are_fetched_in_a_thread_of_their_own():
+    fetched = (threading.current_thread() for _ in range(3))
+    threads = set(feeding.ahead(fetched))
+    assert len(threads) == 1
+    assert threading.current_thread() not in threads
+    assert not threads & set(threading.enumerate())  # it ended with them
+
+
+def test_what_is_fetched_ahead_keeps_its_order_to_the_end():
+    assert list(feeding.ahead(iter(range(100)))) == list(range(100))
+    assert list(feeding.ahead(iter([]))) == []
+
+
+@pytest.mark.usefixtures("unprepared_blocks_of_4")
+def test_closing_the_blocks_ends_their_thread():
+    others = set(threading.enumerate())
+    blocks = feeder(numbered(60), 3).blocks(0, [5])
+    next(blocks)
+    assert set(threading.enumerate()) > others
+    blocks.close()
+    assert set(threading.enumerate()) == others
+
+
+def failing_data_set(rows, error):
+    class Failing(Numbered):
+        def __getitem__(self, number):
+            if number == 13 and failing.is_set():
+                raise error
+            return super().__getitem__(number)
+
+    failing = threading.Event()
+    return Failing(rows), failing.set
+
+
+def failing_stream(rows, error):
+    def later():
+        yield rows[:10]
+        if failing.is_set():
+            raise error
+        yield rows[10:]
+
+    class Failing:
+        def __iter__(self):
+            return later()
+
+    failing = threading.Event()
+    return Failing(), failing.set
+
+
+@pytest.mark.parametrize("failing", [failing_data_set, failing_stream])
+@pytest.mark.parametrize("error", [OSError("the disk is gone"), MemoryError(), KeyError(13)])
+@pytest.mark.usefixtures("unprepared_blocks_of_4")
+def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(failing, error):
+    others = set(threading.enumerate())
+    data, fail = failing(numbered(40), error)
+    fed = feeder(data, 2)
+    fail()
+    with pytest.raises(type(error)) as caught:
+        list(fed.blocks(0, [1]))
+    assert caught.value is error
+    assert set(threading.enumerate()) == others
+
+
+@pytest.mark.parametrize("later", [[numbered(5)], [numbered(9), numbered(9)]])
+@pytest.mark.usefixtures("blocks_of_4")
+def test_a_stream_that_gives_another_number_of_rows_is_refused(later):
+    data = Again([numbered(12)])
+    fed = feeder(data, 2)
+    data.passes = [later]
+    with pytest.raises(ValueError, match="must give 12 rows whenever it is iterated"):
+        list(fed.blocks(0, [1]))
+
+
+# How long a block is
+
+
+@settings(deadline=None, derandomize=True)
+@given(
+    width=st.integers(1, 10**7),
+    batch_size=st.integers(1, 10**6),
+    parameters=st.integers(1, 10**10),
+)
+def test_a_block_is_as_long_as_its_bounds_allow(width, batch_size, parameters):
+    steps = feeding.block_steps(batch_size, width, parameters)
+
+    def allowed(k):
+        return (
+            k <= BLOCK_STEPS
+            and 4 * k * batch_size * width <= BLOCK_BYTES
+            and 6 * k * parameters * batch_size <= BLOCK_FLOPS
+        )
+
+    assert type(steps) is int
+    assert steps >= 1
+    assert steps == 1 or allowed(steps)
+    assert not allowed(steps + 1)
+
+
+def test_a_block_counts_the_columns_of_its_target(monkeypatch):
+    monkeypatch.setattr(feeding, "BLOCK_BYTES", 4 * 2 * (1 + 3) * 5)  # 5 batches of 2
+    alone = feeder(numbered(20), 2)
+    both = feeder(numbered(20), 2, numbered(20).repeat(3, axis=1), target_width=3)
+    assert (alone.length, both.length) == (20, 5)

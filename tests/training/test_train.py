@@ -1,0 +1,559 @@
+"""What `train` offers beside the chapter's loop, on a whole model."""
+
+import os
+import pty
+import re
+import signal
+import subprocess
+import sys
+import termios
+import textwrap
+import threading
+from pathlib import Path
+
+import numpy as np
+import pandas
+import pytest
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+from processes import ENVIRONMENT
+from stand_ins import Again, Numbered, open_rows
+
+from autoencoder import Autoencoder
+from autoencoding.data import rows as sources
+from autoencoding.parts import variables
+from autoencoding.parts.optimizers import OPTIMIZERS
+from autoencoding.parts.schedules import Cosine, Plateau
+from autoencoding.reports.evaluation import evaluate
+from autoencoding.training import prefetch as feeding
+from autoencoding.training.run import Trainer
+
+
+def model(*args, **options):
+    return Autoencoder(*args, **{"seed": 0, "checkpoint": None, **options})
+
+
+def values_of(ae):
+    return variables.read(ae.session)
+
+
+def assert_same_values(one, other):
+    for name, value in values_of(one).items():
+        assert np.array_equal(value, values_of(other)[name]), name
+
+
+def rmse(one, other):
+    return np.sqrt(np.mean(np.square(one - other)))
+
+
+# Validation
+
+
+def test_the_best_epoch_is_kept_and_training_ends_by_patience(iris):
+    generator = np.random.default_rng(0)
+    train, held = generator.normal(size=(12, 10)), generator.normal(size=(200, 10))  # overfits
+    ae = model(10, 8, 500, 0.02, schedule="constant")
+    history = ae.train(train, 4, validation=held, patience=5, verbose=False)
+    losses = history["validation_loss"]
+    best = int(np.argmin(losses))
+    assert best > 0
+    assert len(losses) == best + 6 < 500
+    assert {len(column) for column in history.values()} == {len(losses)}
+    assert rmse(ae.reconstruct(held), held) == pytest.approx(losses[best], rel=1e-5)
+    assert losses[-1] > losses[best]
+
+
+def test_without_patience_the_best_epoch_is_kept_all_the_same(capsys):
+    generator = np.random.default_rng(0)
+    train, held = generator.normal(size=(12, 10)), generator.normal(size=(200, 10))
+    ae = model(10, 8, 60, 0.02, schedule="constant")
+    losses = ae.train(train, 4, validation=held)["validation_loss"]
+    assert len(losses) == 60
+    told = rf"^epoch {np.argmin(losses)} is kept: loss = .*, validation loss = {min(losses)}$"
+    assert re.search(told, capsys.readouterr().out, re.MULTILINE)
+    assert rmse(ae.reconstruct(held), held) == pytest.approx(min(losses), rel=1e-5)
+
+
+def test_a_gain_must_be_large_enough_to_wait_for_more(iris):
+    ae = model(4, 2, 50)
+    losses = ae.train(iris, validation=0.2, patience=3, min_gain=100, verbose=False)
+    assert len(losses["epoch"]) == 4  # the first is better than none
+
+
+def test_a_share_held_out_is_not_trained_on(iris):
+    data = iris.copy()
+    ae = model(4, 2, 3)
+    ae.train(data, validation=0.2, verbose=False)
+    _, held = open_rows(data, None, None, 4, 4).split(0.2, 0)
+    kept = np.setdiff1d(np.arange(150), held.columns["x"].numbers)
+    assert len(kept) == 120
+    assert values_of(ae)["scaling/mean"] == pytest.approx(data[kept].mean(axis=0), rel=1e-6)
+    data[held.columns["x"].numbers] += 5
+    other = model(4, 2, 3)
+    other.train(data, validation=0.2, verbose=False)
+    weights = [name for name in values_of(ae) if name.startswith(("scaling", "ruler"))]
+    for name in weights:
+        assert np.array_equal(values_of(ae)[name], values_of(other)[name]), name
+
+
+def test_validation_takes_targets_and_weights(iris):
+    x, y, weight = iris[:, :3], iris[:, 3:], np.linspace(0, 2, 150)
+    ae = model(3, 2, 4, target_dim=1)
+    pair = (x[:50], y[:50])
+    found = ae.train(x, target=y, validation=pair, verbose=False)["validation_loss"]
+    assert rmse(ae.reconstruct(x[:50]), y[:50]) == pytest.approx(min(found), rel=1e-5)
+    found = ae.train(x, target=y, validation=0.3, sample_weight=weight, verbose=False)
+    _, held = open_rows(x, y, weight, 3, 1).split(0.3, 0)
+    error = np.square(ae.reconstruct(x) - y)[held.columns["x"].numbers, 0]
+    expected = np.sqrt(np.average(error, weights=weight[held.columns["x"].numbers]))
+    assert min(found["validation_loss"]) == pytest.approx(expected, rel=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "message"),
+    [
+        ({"patience": 3}, ValueError, "patience needs rows for validation"),
+        ({"validation": 0.2, "patience": 0}, ValueError, "patience must be at least 1"),
+        ({"validation": 0.2, "min_gain": -1}, ValueError, "min_gain must be"),
+        ({"validation": 1.5}, ValueError, "validation must be between 0 and 1"),
+        ({"validation": -0.1}, ValueError, "validation must be"),
+        ({"validation": 0.001}, ValueError, "0.001 of 150 is 0"),
+        ({"validation": 0.999}, ValueError, "0.999 of 150 is 150"),
+        ({"validation": np.full((3, 4), np.nan)}, ValueError, "validation must be finite"),
+        ({"validation": np.ones((3, 5))}, ValueError, "validation must have 4 columns"),
+        (
+            {"target": np.ones((150, 4)), "validation": np.ones((3, 4))},
+            ValueError,
+            "validation must be a share, or a tuple: rows, and their target",
+        ),
+        (
+            {"sample_weight": np.eye(1, 150)[0], "validation": 0.5},
+            ValueError,
+            "sample_weight must not be 0 for every row on one side of validation",
+        ),
+    ],
+)
+def test_bad_options_leave_the_model_as_it_is(iris, options, error, message):
+    ae = model(4, 2, 2)
+    ae.train(iris, verbose=False)
+    before = values_of(ae)
+    with pytest.raises(error, match=message):
+        ae.train(iris, **options)
+    assert all(np.array_equal(before[name], value) for name, value in values_of(ae).items())
+
+
+def test_what_is_saved_is_the_best_and_what_is_resumed_the_last(iris):
+    generator = np.random.default_rng(0)
+    train, held = generator.normal(size=(12, 10)), generator.normal(size=(200, 10))
+    options = {"schedule": "constant", "learning_rate": 0.02}
+    whole = model(10, 8, 60, **options)
+    whole.train(train, 4, validation=held, verbose=False)
+    half = model(10, 8, 40, checkpoint="model.ckpt", **options)
+    losses = half.train(train, 4, validation=held, verbose=False)["validation_loss"]
+    with Autoencoder.load("model.ckpt") as loaded:
+        assert rmse(loaded.reconstruct(held), held) == pytest.approx(min(losses), rel=1e-5)
+        loaded.save("copy.ckpt")
+    with Autoencoder.load("copy.ckpt") as copied:
+        copied.epoch = 60
+        copied.train(train, 4, validation=held, resume=True, verbose=False)
+        assert_same_values(copied, whole)
+
+
+def test_an_early_end_goes_on_with_more_patience():
+    generator = np.random.default_rng(0)
+    train, held = generator.normal(size=(12, 10)), generator.normal(size=(200, 10))
+    options = {"validation": held, "verbose": False}
+    patient, ae = (model(10, 8, 200, 0.02, schedule="constant") for _ in range(2))
+    patient.train(train, 4, patience=20, **options)
+    ended = ae.train(train, 4, patience=5, **options)
+    assert ae.train(train, 4, patience=5, resume=True, **options) == ended  # nothing is left
+    longer = ae.train(train, 4, patience=20, resume=True, **options)
+    assert len(ended["epoch"]) + 15 <= len(longer["epoch"]) < 200
+    assert_same_values(ae, patient)
+
+
+# Optimizers and schedules
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+@pytest.mark.parametrize("more", [{}, {"weight_decay": 0.5, "clip_norm": 0.1}])
+def test_the_loop_takes_the_steps_that_train_op_takes(iris, optimizer, more):
+    options = {"optimizer": optimizer, "schedule": "constant", "learning_rate": 0.01, **more}
+    with model(4, 2, 3, **options) as ae, model(4, 2, 0, **options) as by_hand:
+        ae.train(iris, 40, verbose=False)
+        by_hand.train(iris, 40, verbose=False)
+        for epoch in range(3):
+            rows = np.random.default_rng([0, epoch]).permutation(150)
+            for start in range(0, 150, 40):
+                batch = iris[rows[start : start + 40]]
+                by_hand.session.run(by_hand.train_op, {by_hand.x: batch})
+        for name, value in values_of(ae).items():
+            assert value == pytest.approx(values_of(by_hand)[name], abs=2e-5), name
+
+
+@pytest.mark.parametrize("optimizer", OPTIMIZERS)
+def test_every_optimizer_learns(iris, optimizer):
+    rate = 0.1 if optimizer == "momentum" else 0.01
+    with model(4, 2, 40, rate, optimizer=optimizer) as ae:
+        losses = ae.train(iris, verbose=False)["loss"]
+        assert losses[-1] < 0.4 * losses[0]
+
+
+def test_weight_decay_makes_weights_smaller(iris):
+    norms = []
+    for decay in (0, 1.0):
+        with model(4, 3, 30, 0.01, weight_decay=decay) as ae:
+            ae.train(iris, verbose=False)
+            norms.append(np.linalg.norm(values_of(ae)["encode/weights"]))
+    assert norms[1] < 0.9 * norms[0]
+
+
+def test_the_rate_follows_the_schedule(iris):
+    shares = (np.arange(20 * 15).reshape(20, 15)[:, -1]) / 300  # before the last step of an epoch
+    expected = {
+        "constant": np.full(20, 0.01),
+        "cosine": 0.01 * 0.5 * (1 + np.cos(np.pi * shares)),
+        "trapezoid": 0.01 * np.minimum(1, (1 - shares) / 0.3),
+    }
+    for name, rates in expected.items():
+        with model(4, 2, 20, 0.01, schedule=name) as ae:
+            found = ae.train(iris, verbose=False)["learning_rate"]
+            assert found == pytest.approx(rates), name
+    with model(4, 2, 20, 0.01, schedule="constant", warm_up=0.5) as ae:
+        found = ae.train(iris, verbose=False)["learning_rate"]
+        assert found == pytest.approx(0.01 * np.minimum(1, 2 * shares))
+
+
+def test_steps_by_hand_take_the_whole_rate_after_training_and_loading(iris):
+    with model(4, 2, 3, 0.01, checkpoint="model.ckpt") as ae:
+        assert ae.train(iris, verbose=False)["learning_rate"][-1] < 1e-3
+        assert ae.session.run(ae.rate) == np.float32(0.01)
+    with Autoencoder.load("model.ckpt") as loaded:
+        assert loaded.session.run(loaded.rate) == np.float32(0.01)
+
+
+def test_a_plateau_lowers_the_rate(iris):
+    with model(4, 1, 60, 0.05, schedule=Plateau(0.1, 3)) as ae:
+        history = ae.train(iris, validation=0.2, verbose=False)
+    rates, losses = history["learning_rate"], history["validation_loss"]
+    best, waited, rate, expected = np.inf, 0, 0.05, []
+    for loss in losses:
+        expected.append(rate)
+        best, waited = (loss, 0) if loss < best else (best, waited + 1)
+        if waited == 3:
+            rate, waited = rate * 0.1, 0
+    assert rates == pytest.approx(expected)
+    assert rates[-1] < rates[0]
+
+
+@pytest.mark.parametrize("schedule", ["plateau", {"name": "plateau"}, Plateau(), Cosine()])
+def test_a_schedule_is_saved_with_the_model(iris, schedule):
+    with model(4, 2, 2, schedule=schedule, warm_up=0.25, clip_norm=3.0, optimizer="adam") as ae:
+        ae.train(iris, verbose=False)
+        ae.save("model.ckpt")
+        with Autoencoder.load("model.ckpt") as loaded:
+            assert loaded.parameters == ae.parameters
+            assert loaded.schedule == ae.schedule
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"optimizer": "sgd"},
+        {"schedule": "linear"},
+        {"schedule": {"name": "plateau", "patience": 0}},
+        {"schedule": 3},
+        {"warm_up": 1.0},
+        {"warm_up": -0.1},
+        {"weight_decay": -1},
+        {"weight_decay": np.nan},
+        {"clip_norm": 0},
+        {"clip_norm": np.inf},
+    ],
+)
+def test_bad_parameters_are_refused(options):
+    with pytest.raises(ValueError, match=next(iter(options)) + "|patience"):
+        model(4, 2, **options)
+
+
+# Data of any size
+
+
+def iterated(array):
+    return Again(np.split(array, range(40, len(array), 40)))
+
+
+def kinds(array, folder):
+    np.save(folder / "whole.npy", array)
+    parts = [array[:20], array[20:21], array[21:]]
+    paths = [folder / f"part{number}.npy" for number in range(3)]
+    for path, part in zip(paths, parts, strict=True):
+        np.save(path, part)
+    return {
+        "memory map": np.load(folder / "whole.npy", mmap_mode="r"),
+        "paths": paths,
+        "arrays": parts,
+        "rows": Numbered(array),
+    }
+
+
+def test_rows_of_any_kind_train_to_the_same_bits(iris, tmp_path):
+    expected = model(4, 2, 3)
+    expected.train(iris, 7, verbose=False)
+    for name, data in kinds(iris, tmp_path).items():
+        with model(4, 2, 3) as ae:
+            ae.train(data, 7, verbose=False)
+            assert_same_values(ae, expected)
+            assert np.array_equal(ae.encode(data), expected.encode(iris)), name
+            found, wanted = ae.squared_errors(data), expected.squared_errors(iris)
+            assert all(np.array_equal(found[key], wanted[key]) for key in wanted), name
+
+
+def test_more_rows_than_a_pool_train_as_well(iris, tmp_path, monkeypatch):
+    monkeypatch.setattr(sources, "POOL_BYTES", 16 * 40)  # 40 rows
+    monkeypatch.setattr(sources, "CHUNK_BYTES", 16 * 5)
+    expected = model(4, 2, 20, 0.01)
+    losses = expected.train(iris, 7, verbose=False)["loss"]
+    assert losses[-1] < 0.5 * losses[0]
+    for data in kinds(iris, tmp_path).values():
+        with model(4, 2, 20, 0.01) as ae:
+            ae.train(data, 7, verbose=False)
+            assert_same_values(ae, expected)
+
+
+@pytest.mark.parametrize("pool", [40, 1000])
+def test_rows_that_are_iterated_train_too_and_resume_to_the_same_bits(iris, monkeypatch, pool):
+    monkeypatch.setattr(sources, "POOL_BYTES", 16 * pool)
+    order = np.random.default_rng(0).permutation(150)
+    data = iterated(iris[order])
+    with model(4, 2, 20, 0.01) as whole, model(4, 2, 8, 0.01, schedule="constant") as ae:
+        losses = whole.train(data, 7, verbose=False)["loss"]
+        assert losses[-1] < 0.5 * losses[0]
+        assert np.array_equal(whole.encode(data), whole.encode(iris[order]))
+        assert evaluate(whole, data).rmse == pytest.approx(
+            evaluate(whole, iris[order]).rmse, rel=1e-12
+        )
+        whole.schedule, whole.epoch = ae.schedule, 20
+        whole.train(data, 7, verbose=False)
+        ae.train(data, 7, verbose=False)
+        ae.epoch = 20
+        ae.train(data, 7, resume=True, verbose=False)
+        assert_same_values(ae, whole)
+
+
+def test_targets_are_iterated_with_the_data(iris):
+    with model(3, 2, 20, 0.01, target_dim=1) as ae:
+        data, target = iterated(iris[:, :3]), iterated(iris[:, 3:])
+        losses = ae.train(data, 15, target=target, verbose=False)["loss"]
+        assert losses[-1] < 0.7 * losses[0]
+
+
+def test_a_share_of_what_is_iterated_cannot_be_held_out(iris):
+    with pytest.raises(ValueError, match="validation must be rows of its own"):
+        model(4, 2).train(iterated(iris), validation=0.2)
+    with pytest.raises(TypeError, match="runs dry"):
+        model(4, 2).train(iter([iris]))
+
+
+def test_an_error_of_the_source_leaves_the_last_report(iris):
+    class Breaking(Again):
+        count = 0
+
+        def __iter__(self):
+            self.count += 1
+            if self.count > 4:
+                raise OSError("the disk is gone")
+            return super().__iter__()
+
+    with model(4, 2, 20) as ae:
+        with pytest.raises(OSError, match="the disk is gone"):
+            ae.train(Breaking(np.split(iris, range(40, 150, 40))), 7, every=1, verbose=False)
+        assert 1 <= ae._progress.epoch <= 4
+        whole = model(4, 2, 20)
+        whole.train(iterated(iris), 7, verbose=False)
+        ae.train(iterated(iris), 7, resume=True, verbose=False)
+        assert_same_values(ae, whole)
+
+
+# Seeing it
+
+
+@pytest.mark.parametrize("shape", [(3, 4), None])
+def test_a_log_holds_losses_weights_and_images(iris, tmp_path, shape):
+    generator = np.random.default_rng(0)
+    data = generator.uniform(0, 255, (50, 12))
+    with model(12, 2, 5) as ae:
+        history = ae.train(
+            data, every=2, validation=0.2, log=tmp_path / "log", image_shape=shape, verbose=False
+        )
+    scalars, others = {}, set()
+    (path,) = (tmp_path / "log").iterdir()
+    for event in tf1.train.summary_iterator(str(path)):
+        for value in event.summary.value:
+            if value.HasField("simple_value"):
+                scalars.setdefault(value.tag, {})[event.step] = value.simple_value
+            else:
+                others.add((event.step, value.tag.split("/image")[0]))
+    for name in ("loss", "validation_loss", "learning_rate"):
+        assert list(scalars[name]) == [0, 1, 2, 3, 4]
+        assert list(scalars[name].values()) == pytest.approx(history[name])
+    for tag in ("encode/weights", "decode/biases"):
+        assert {step for step, other in others if other == tag} == {0, 2, 4}
+    images = {step for step, other in others if other == "reconstructed"}
+    assert images == ({0, 2, 4} if shape else set())
+
+
+@pytest.mark.parametrize("options", [{"log": "file/log"}, {"image_shape": (2, 3)}])
+def test_what_cannot_be_logged_is_refused_before_anything_changes(iris, options):
+    Path("file").touch()
+    with model(4, 2, 2) as ae:
+        ae.train(iris, verbose=False)
+        codes = ae.encode(iris)
+        with pytest.raises((OSError, ValueError, tf.errors.OpError)):
+            ae.train(iris - 1, verbose=False, **options)
+        assert np.array_equal(ae.encode(iris), codes)
+
+
+def test_history_is_a_table(iris):
+    with model(4, 2, 3) as ae:
+        table = pandas.DataFrame(ae.train(iris, validation=0.2, verbose=False))
+    assert list(table) == ["epoch", "loss", "learning_rate", "validation_loss"]
+    assert len(table) == 3
+
+
+BAR = """
+    from sklearn.datasets import load_iris
+    from autoencoder import Autoencoder
+    with Autoencoder(4, 2, 30, checkpoint=None) as ae:
+        ae.train(load_iris().data, validation=0.2)
+"""
+
+
+def on_a_terminal(code, folder):
+    """What a program writes to its standard error, where that is a terminal."""
+    ours, theirs = pty.openpty()
+    termios.tcsetwinsize(theirs, (24, 120))
+    command = [sys.executable, "-c", textwrap.dedent(code)]
+    running = subprocess.Popen(
+        command, cwd=folder, env=ENVIRONMENT, stdout=subprocess.PIPE, stderr=theirs
+    )
+    os.close(theirs)
+    text = b""
+    try:
+        while part := os.read(ours, 4096):
+            text += part
+    except OSError:  # the other end is closed
+        pass
+    running.communicate()
+    os.close(ours)
+    return text.decode()
+
+
+def test_a_bar_shows_losses_rate_and_time_on_a_terminal_only(tmp_path, iris, capfd):
+    shown = on_a_terminal(BAR, tmp_path)
+    assert "360/360" in shown, shown
+    for figure in ("loss=", "validation=", "rate=", "steps/s"):
+        assert figure in shown
+    with model(4, 2, 2) as ae:
+        ae.train(iris)
+    assert capfd.readouterr().err == ""
+
+
+# The work decides
+
+
+def test_only_much_work_is_compiled(iris):
+    with model(4, 2, 2) as ae:
+        ae.train(iris[:20], verbose=False)
+        assert not ae._progress.compiled
+        ae.train(iris, 1, verbose=False)
+        assert ae._progress.compiled
+
+
+def test_it_trains_in_any_thread(iris):
+    expected = model(4, 2, 3)
+    expected.train(iris, verbose=False)
+    with model(4, 2, 3) as ae:
+        thread = threading.Thread(target=ae.train, args=(iris,), kwargs={"verbose": False})
+        thread.start()
+        thread.join()
+        assert_same_values(ae, expected)
+
+
+# Parts at a time
+
+
+def test_passes_over_the_same_rows_are_epochs_at_a_constant_rate(iris):
+    options = {"schedule": "constant", "seed": 0, "checkpoint": None}
+    with Autoencoder(4, 2, 3, 0.01, **options) as one, Autoencoder(4, 2, 9, 0.01, **options) as ae:
+        losses = one.train(iris, verbose=False)["loss"]
+        assert [ae.partial_train(iris) for _ in range(3)] == losses
+        assert_same_values(ae, one)
+
+
+def test_a_pass_keeps_the_scaling_and_ruler_of_the_first(iris):
+    with Autoencoder(4, 2, seed=0, checkpoint=None) as ae:
+        ae.partial_train(iris[:50])
+        first = values_of(ae)
+        for part in (iris[50:100], iris[100:147]):  # the last is short
+            assert np.isfinite(ae.partial_train(part))
+        after = values_of(ae)
+        fitted = [n for n in first if n.startswith(("scaling", "target_scaling", "ruler"))]
+        assert len(fitted) == 7
+        assert all(np.array_equal(first[name], after[name]) for name in fitted)
+        assert not np.array_equal(first["encode/weights"], after["encode/weights"])
+
+
+def test_passes_go_on_from_training_and_are_saved(iris, tmp_path):
+    with Autoencoder(4, 2, 20, 0.01, seed=0, checkpoint=tmp_path) as ae:
+        trained = ae.train(iris, verbose=False)["loss"][-1]
+        assert ae.partial_train(iris) == pytest.approx(trained, rel=0.2)  # at the full rate
+        with Autoencoder.load(tmp_path) as loaded:
+            assert_same_values(loaded, ae)
+            assert loaded.partial_train(iris[:70]) == ae.partial_train(iris[:70])
+
+
+def test_a_pass_over_bad_rows_changes_nothing(iris):
+    bad = iris.copy()
+    bad[7, 1] = np.nan
+    with Autoencoder(4, 2, seed=0, checkpoint=None) as ae:
+        with pytest.raises(ValueError, match="row 7, column 1"):
+            ae.partial_train(bad)
+        with pytest.raises(RuntimeError, match="not trained"):
+            ae.encode(iris)
+        ae.partial_train(iris)
+        before = values_of(ae)
+        with pytest.raises(ValueError, match="row 7, column 1"):
+            ae.partial_train(bad)
+        with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
+            ae.partial_train(iris, 0)
+        assert all(np.array_equal(v, before[k]) for k, v in values_of(ae).items())
+
+
+def test_a_pass_over_what_is_iterated_is_one_over_its_rows(iris):
+    options = {"seed": 0, "checkpoint": None}
+    with Autoencoder(4, 2, **options) as one, Autoencoder(4, 2, **options) as other:
+        parts = [iris[:60], iris[60:]]
+        assert one.partial_train(Again(parts)) == other.partial_train(Again([iris]))
+
+
+def test_ctrl_c_ends_a_pass_after_the_block_under_way_with_that_state_saved(
+    iris, tmp_path, monkeypatch
+):
+    monkeypatch.setattr(feeding, "BLOCK_STEPS", 3)
+    train_on = Trainer._train_on
+
+    def then_ask(self, block):
+        train_on(self, block)
+        signal.raise_signal(signal.SIGINT)
+
+    with Autoencoder(4, 2, seed=0, checkpoint=tmp_path) as ae:
+        with (
+            monkeypatch.context() as patch,
+            pytest.raises(KeyboardInterrupt, match="after 3 steps"),
+        ):
+            patch.setattr(Trainer, "_train_on", then_ask)
+            ae.partial_train(iris)
+        with Autoencoder.load(tmp_path) as loaded:
+            assert_same_values(loaded, ae)
+        assert np.isfinite(ae.partial_train(iris))
