@@ -1,40 +1,44 @@
 """The chapter's autoencoder: one graph, one session, and a training loop that runs inside it.
 
-Listings 11.1 to 11.5 of Mattmann, *Machine Learning with TensorFlow*, 2nd ed., ch. 11, as they
-are written today. Here is the graph; what is done with it, `train`, `test`, `encode` and the rest,
-is in `autoencoding/training/model.py`, and what a model can be made of in `autoencoding/graph/`.
+Listings 11.1 to 11.5 of Mattmann, *Machine Learning with TensorFlow*, 2nd ed., ch. 11, as they are
+written today, from top to bottom: the parts, the name scopes, the graph, `train` and `test`. What a
+model can be made of is in `autoencoding/parts/`, what makes training fast and safe in
+`autoencoding/training/`.
 """
 
 from __future__ import annotations
 
+import contextlib
+import gc
+import math
 import os
 import zlib
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
+from numpy.typing import ArrayLike
 
 from autoencoding import checks
 from autoencoding.data import statistics
-from autoencoding.data.rows import Form, Rows
-from autoencoding.parts import corruptions, variables
-from autoencoding.parts import registry as parts
-from autoencoding.parts.baselines import Ruler
-from autoencoding.parts.codes import CODES, Code, When
-from autoencoding.parts.corruptions import Absent, Corruption
+from autoencoding.data.rows import Chunk, Rows, RowsLike, open_rows
+from autoencoding.data.statistics import Baselines
+from autoencoding.parts import corruptions, registry, variables
+from autoencoding.parts.codes import CODES, Code, Step
+from autoencoding.parts.corruptions import Corruption, MissingFunction
 from autoencoding.parts.losses import LOSSES, SSIM, Loss
 from autoencoding.parts.networks import NETWORKS, Network
-from autoencoding.parts.optimizers import OPTIMIZERS, Update
-from autoencoding.parts.scaling import SCALINGS, Kind, Scaling
-from autoencoding.parts.schedules import SCHEDULES, Schedule
-from autoencoding.saving import checkpoints
+from autoencoding.parts.optimizers import OPTIMIZERS, SCHEDULES, Schedule, Update
+from autoencoding.parts.scaling import SCALINGS, Scaler, Scaling
+from autoencoding.saving import checkpoints, savedmodel
 from autoencoding.saving.savedmodel import Signature
 from autoencoding.training import loop
-from autoencoding.training.model import Model
+from autoencoding.training.run import TRAINED, Run
+from autoencoding.training.state import TrainingState
 
 PARTS = {
     "network": NETWORKS,
@@ -43,10 +47,19 @@ PARTS = {
     "scaling": SCALINGS,
     "schedule": SCHEDULES,
 }
+LOGGED = 8  # images in the log
 
 
-class Autoencoder(Model):
-    """Squeeze rows of `input_dim` numbers through a code of `hidden_dim`, and back.
+class Forward(NamedTuple):
+    """The tensors of one pass through the network."""
+
+    hidden: tf.Tensor  # [n, width], output of the encoder
+    code: tf.Tensor  # [n, hidden_dim]
+    output: tf.Tensor  # [n, target_dim], before the loss's activation
+
+
+class Autoencoder:
+    """Encode rows of `input_dim` numbers in codes of `hidden_dim`, and decode them again.
 
     A model is a choice of parts: network, code, corruption, loss and scaling. Each is given by
     name, as a dict of its name and parameters, or as an object.
@@ -62,34 +75,34 @@ class Autoencoder(Model):
     target_dim : int, optional
         Width of the target, where `train` is given one; `input_dim` by default.
     condition_dim : int
-        Width of what encoder and decoder are told beside, such as a class; 0 if nothing.
+        Width of a further input of encoder and decoder, such as a class; 0 for none.
     network : {'dense', 'convolutional'} or Network
         By default one layer each way: tanh to the code, and linear back.
     code : {'plain', 'gaussian'} or Code
     corruption : {'gaussian', 'masking', 'salt-and-pepper', None}, Corruption or callable
-        What is done to the rows of each batch in training; the target stays clean. A callable
-        takes rows [n, input_dim] and a seed [2] for `tf.random.stateless_...`, and is not saved.
+        Applied to the rows of each batch in training; the target stays clean. A callable takes
+        rows [n, input_dim] and a seed [2] for `tf.random.stateless_...`, and is not saved.
     loss : {'rmse', 'mse', 'mae', 'bce', 'normal', 'ssim'} or Loss
-    scaling : {'global', 'feature', 'robust', 'range', None} or Kind
-        How rows are scaled on their way in and back on their way out, fitted on the training data.
+    scaling : {'global', 'feature', 'robust', 'range', None} or Scaling
+        Maps rows to the network's units and back, fitted on the training data.
         'global': mean per feature and one scale, the loss in the data's own units. 'feature': one
         scale per feature, the loss in standard deviations. 'robust': by median and quantiles, the
-        loss in what would be standard deviations of normal data. `Range(low, high)`: to from 0 to
-        1. None: not at all, as in the listing.
+        loss in what would be standard deviations of normal data. `Range(low, high)`: to from 0
+        to 1. None: not at all, as in the listing.
     optimizer : {'rmsprop', 'adam', 'momentum'}
         From `tf.compat.v1.train`; 'rmsprop' is the listing's.
     weight_decay : float
         Share of each weight that a step at rate 1 would take off, apart from the gradient.
     clip_norm : float, optional
         The longest that the gradient of all weights together may be.
-    schedule : {'cosine', 'constant', 'trapezoid', 'plateau'} or Schedule
-        How the learning rate goes on (`autoencoding/parts/schedules.py`); 'constant' is the
+    schedule : {'cosine', 'constant', 'plateau'} or Schedule
+        How the learning rate changes (`autoencoding/parts/optimizers.py`); 'constant' is the
         listing's.
     warm_up : float
-        Share of the steps in which the rate rises to its value, 0 to below 1.
+        Share of the steps in which the learning rate rises to its value, 0 to below 1.
     seed : int, optional
-        Of initial weights, row order, noise and what validation holds out. None draws one, kept as
-        `seed`.
+        Of initial weights, row order, noise and the rows drawn for validation. None draws a seed,
+        kept as `seed`.
     checkpoint : path or None
         Folder that `train` saves to and `test` restores from; None never writes.
     config : tf.compat.v1.ConfigProto, optional
@@ -102,7 +115,7 @@ class Autoencoder(Model):
     encoded, decoded : Tensor, shapes [n, hidden_dim], [n, target_dim]
         Code, and reconstruction in raw units.
     loss : Tensor, shape []
-        By default RMSE over all entries, in raw units (see `scaling`).
+        By default the root mean squared error over all entries, in raw units (see `scaling`).
     train_op : Operation
         One step: ``session.run(ae.train_op, {ae.x: batch})``, as in the chapter.
     saver, session, graph
@@ -111,7 +124,7 @@ class Autoencoder(Model):
     Raises
     ------
     TypeError, ValueError
-        A parameter is of the wrong kind or out of range, or parts do not go together.
+        A parameter is of the wrong type or out of range, or parts can't be combined.
 
     Examples
     --------
@@ -120,12 +133,15 @@ class Autoencoder(Model):
     ...     codes = ae.encode(iris)                         # [150, 1]
     """
 
+    # Parameters that a checkpoint must share with the model it is restored into, and the others
     WIDTHS: ClassVar = ("input_dim", "hidden_dim", "target_dim", "condition_dim")
     ARCHITECTURE: ClassVar = (*WIDTHS, "network", "code", "loss", "scaling", "optimizer")
     PLAN: ClassVar = (
         *("epoch", "learning_rate", "corruption", "schedule", "warm_up"),
         *("weight_decay", "clip_norm", "seed"),
     )
+
+    # Listing 11.1: the parameters
 
     def __init__(
         self,
@@ -140,7 +156,7 @@ class Autoencoder(Model):
         code: str | dict[str, Any] | Code = "plain",
         corruption: str | dict[str, Any] | Corruption | None = None,
         loss: str | dict[str, Any] | Loss = "rmse",
-        scaling: str | dict[str, Any] | Kind | None = "global",
+        scaling: str | dict[str, Any] | Scaling | None = "global",
         optimizer: str = "rmsprop",
         weight_decay: float = 0.0,
         clip_norm: float | None = None,
@@ -152,205 +168,406 @@ class Autoencoder(Model):
     ) -> None:
         self.input_dim = checks.integer("input_dim", input_dim)
         self.hidden_dim = checks.integer("hidden_dim", hidden_dim)
-        self.target_dim = checks.integer(
-            "target_dim", input_dim if target_dim is None else target_dim
-        )
+        self.target_dim = self.input_dim
+        if target_dim is not None:
+            self.target_dim = checks.integer("target_dim", target_dim)
         self.condition_dim = checks.integer("condition_dim", condition_dim, minimum=0)
         self.epoch = checks.integer("epoch", epoch, minimum=0)
-        self.learning_rate = checks.positive("learning_rate", learning_rate)
-        self.network: Network = parts.find("network", network, NETWORKS)
-        self.code: Code = parts.find("code", code, CODES)
-        self.corruption = corruptions.find(corruption)
-        self.objective: Loss = parts.find("loss", loss, LOSSES)
-        self.scaling: Kind = parts.find("scaling", scaling, SCALINGS)
+        self.learning_rate = checks.number("learning_rate", learning_rate, above=0)
+        self.network: Network = registry.find("network", network, NETWORKS)
+        self.code: Code = registry.find("code", code, CODES)
+        self.corruption = None if corruption is None else corruptions.find(corruption)
+        self.objective: Loss = registry.find("loss", loss, LOSSES)
+        self.scaling: Scaling = registry.find("scaling", scaling, SCALINGS)
         self.optimizer = checks.choice("optimizer", optimizer, OPTIMIZERS)
-        self.weight_decay = checks.at_least_zero("weight_decay", weight_decay)
-        self.clip_norm = None if clip_norm is None else checks.positive("clip_norm", clip_norm)
-        self.schedule: Schedule = parts.find("schedule", schedule, SCHEDULES)
-        self.warm_up = checks.fraction("warm_up", warm_up)
-        self.seed = _drawn_seed() if seed is None else checks.integer("seed", seed, minimum=0)
+        self.weight_decay = checks.number("weight_decay", weight_decay, minimum=0)
+        self.clip_norm = (
+            None if clip_norm is None else checks.number("clip_norm", clip_norm, above=0)
+        )
+        self.schedule: Schedule = registry.find("schedule", schedule, SCHEDULES)
+        self.warm_up = checks.number("warm_up", warm_up, minimum=0, below=1)
+        self.seed = _random_seed() if seed is None else checks.integer("seed", seed, minimum=0)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
-        self._open(config)
+        self._resolve_parts()
+        self.graph = tf.Graph()
+        with _collector_paused(), self.graph.as_default():
+            self._build()
+        self.graph.finalize()
+        self.session = tf1.Session(graph=self.graph, config=config or _default_config())
+        self.session.run(self.init)
+        self._state: TrainingState | None = None  # None until trained or restored
+        self._start: dict[str, np.ndarray] = {}  # weights that training begins with, by name
+        self._closed = False
 
-    def _build(self) -> dict[str, Any]:
-        self._choose_parts()
-        self._build_inference()
-        self._build_training()
-        return self._build_measures()
-
-    def _choose_parts(self) -> None:
-        shapes = self.network.shapes(self.input_dim, self.target_dim)
+    def _resolve_parts(self) -> None:
+        """Settle what depends on several parts; raise a ValueError if they can't be combined."""
+        x_shape, target_shape = self.network.shapes(self.input_dim, self.target_dim)
         condition = {"condition": (self.condition_dim,)} if self.condition_dim else {}
-        self.form = Form({"x": shapes[0], "target": shapes[1], **condition})
+        self._shapes = {"x": x_shape, "target": target_shape, **condition}
         if isinstance(self.objective, SSIM) and self.objective.shape is None:
-            self.objective = replace(self.objective, shape=shapes[1])
-        self._input_scaling = Scaling(self.scaling, self.input_dim, "scaling")
-        self._target_scaling = Scaling(self.scaling, self.target_dim, "target_scaling")
-        self._ruler = Ruler(self.target_dim, self.hidden_dim)
-        self._drawn = self.code.drawn or self.corruption is not None
-        self._entries = self.target_dim if self.code.drawn else 1  # a penalty is of whole rows
-        self._require_compatible()
-
-    def _require_compatible(self) -> None:
-        """Raise a ValueError where parts do not go together."""
-        if self.code.drawn and not self.objective.nats:
+            self.objective = replace(self.objective, shape=target_shape)
+        self._input_scaler = Scaler(self.scaling, self.input_dim, "scaling")
+        self._target_scaler = Scaler(self.scaling, self.target_dim, "target_scaling")
+        self._random_numbers = self.hidden_dim * self.code.stochastic  # of a row in a step
+        self._random_numbers += 0 if self.corruption is None else self.input_dim
+        self._multiplications = self.network.multiplications(
+            self.input_dim, self.hidden_dim, self.target_dim
+        )
+        # a penalty belongs to a whole row, so that its error is summed over the row's entries
+        self._entries = self.target_dim if self.code.stochastic else 1
+        if self.code.stochastic and not self.objective.likelihood:
             raise ValueError(
-                "this code costs nats, which this loss does not count: take loss='bce' or 'normal'"
+                "a variational code can be combined with loss='bce' or 'normal' alone, as its KL "
+                "divergence adds to a log-likelihood"
             )
-        if self.objective.shares and not self.scaling.shares:
+        if self.objective.unit_interval and not self.scaling.unit_interval:
             raise ValueError(
-                "this loss takes targets from 0 to 1: take scaling=Range(low, high), the range of "
-                "the data"
+                "this loss needs targets from 0 to 1: use scaling=Range(low, high), with the range "
+                "of the data"
             )
-        plain = self.target_dim == self.input_dim and not self.code.drawn and not self.condition_dim
-        if getattr(self.network, "tied", False) and not plain:
+        same = self.target_dim == self.input_dim and not self.condition_dim
+        if getattr(self.network, "tied", False) and (self.code.stochastic or not same):
             raise ValueError(
                 "tied weights need a target of input_dim, a plain code and no condition"
             )
 
-    def _build_inference(self) -> None:
-        self._columns = loop.placeholders(self.form.widths, [None])
+    # Listing 11.2: the name scopes
+
+    def _forward(self, columns: Mapping[str, tf.Tensor], step: Step | None = None) -> Forward:
+        """Build the network on scaled columns [n, d]; with a training step, sample the code."""
+        x, condition = columns["x"], columns.get("condition")  # [n, input_dim], [n, condition_dim]
+        with tf1.name_scope("encode"):
+            width = self.code.width(self.hidden_dim)
+            hidden = self.network.encode(x, width, self.seed, condition)  # [n, width]
+            code = self.code.mean(hidden) if step is None else self.code.sample(hidden, step)
+            code = tf.identity(code, name="encoded")  # [n, hidden_dim]
+        with tf1.name_scope("decode"):
+            output = self.network.decode(code, self.target_dim, self.seed, condition)
+        return Forward(hidden, code, output)  # [n, width], [n, hidden_dim], [n, target_dim]
+
+    # Listing 11.3: the graph
+
+    def _build(self) -> None:
+        """Add placeholders, network, loss, optimizer and saver to the current graph."""
+        widths = {name: math.prod(shape) for name, shape in self._shapes.items()}
+        self._columns = loop.placeholders(widths, [None])  # each [n, d]
         self.x, self.target = self._columns["x"], self._columns["target"]
-        condition = self._columns.get("condition")  # [n, condition_dim]
         self._scaled = {  # each [n, d]
             **self._columns,
-            "x": self._input_scaling.scale(self.x),
-            "target": self._target_scaling.scale(self.target),
+            "x": self._input_scaler.scale(self.x),
+            "target": self._target_scaler.scale(self.target),
         }
-        self._hidden = self._encode(self._scaled["x"], condition)  # [n, width]
-        code = self.code.mean(self._hidden)  # [n, hidden_dim]
-        self.encoded = tf.identity(code, name="encode/encoded")  # [n, hidden_dim]
-        self._output = self._decode(self.encoded, condition)  # [n, target_dim]
-        self._linked = self.objective.link(self._output)  # [n, target_dim], scaled
-        decoded = self._target_scaling.unscale(self._linked)  # [n, target_dim], raw
+        self._pass = self._forward(self._scaled)
+        self.encoded = self._pass.code  # [n, hidden_dim]
+        reconstruction = self.objective.activation(self._pass.output)  # [n, target_dim], scaled
+        decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
         self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim], raw
 
-    def _build_export(self) -> dict[str, Signature]:
-        """Add what inference takes, and no more, to the current graph; what it can be asked."""
-        self._choose_parts()
-        self._build_inference()
-        told = {k: v for k, v in self._columns.items() if k == "condition"}  # [n, condition_dim]
-        codes = tf1.placeholder(tf.float32, [None, self.hidden_dim], name="codes")
-        linked = self.objective.link(self._decode(codes, told.get("condition")))  # [n, target_dim]
-        decoded = self._target_scaling.unscale(linked)  # [n, target_dim], raw
-        rows = {"x": self.x, **told}
-        return {
-            "encode": Signature(rows, {"codes": self.encoded}),
-            "decode": Signature({"codes": codes, **told}, {"reconstructions": decoded}),
-            "reconstruct": Signature(rows, {"reconstructions": self.decoded}),
-        }
-
-    def _encode(self, x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        width = self.code.width(self.hidden_dim)
-        return self.network.encode(x, width, self.seed, condition)  # [n, width]
-
-    def _decode(self, code: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-        return self.network.decode(code, self.target_dim, self.seed, condition)  # [n, target_dim]
-
-    def _build_training(self) -> None:
-        self.rate = variables.scalar("learning_rate", self.learning_rate)
-        if self._drawn:
-            self._taken_steps = variables.scalar("steps", 0)
-            self._planned_steps = variables.scalar("planned_steps", 0.0)
-        errors = self._errors(self._scaled, self._hidden, self._output, None)  # [n]
-        self._row_errors = errors
-        loss = self._reported(tf.reduce_mean(errors))  # [], raw units
-        self.loss = tf.identity(loss, name="loss")  # []
-        if self._drawn:
+        # By default RMSE = sqrt(mean((target - decoded)^2)) over all entries
+        self._row_errors = self._errors(self._scaled, self._pass)  # [n]
+        self.loss = tf.identity(self._loss(tf.reduce_mean(self._row_errors)), name="loss")  # []
+        self.rate = variables.scalar("learning_rate", self.learning_rate)  # []
+        errors = self._row_errors  # [n]
+        if self._random_numbers:
+            self._taken_steps = variables.scalar("steps", 0)  # []
+            self._planned_steps = variables.scalar("planned_steps", 0.0)  # []
             errors = self._training_errors(self._scaled)  # [n]
-        objective = self.objective.reduce(tf.reduce_mean(errors))  # []
+        objective = self.objective.from_mean(tf.reduce_mean(errors))  # []
         self._weights = tf1.trainable_variables()
-        optimizer = OPTIMIZERS[self.optimizer](self.rate)
+        optimizer = OPTIMIZERS[self.optimizer](self.rate)  # RMSProp, as in the listing
         self._update = Update(optimizer, self.rate, self.weight_decay, self.clip_norm)
         gradients = tf.gradients(objective, self._weights)
         self.train_op = self._update(gradients, self._weights, name="train_op")
+
         compiles = self.network.compiles and self.objective.compiles
-        self._loop = loop.build(self._step, self.rate, self.form.widths, compiles)
+        self._loop = loop.build(self._step, self.rate, widths, compiles)
+        self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
+        self._mean_losses = self._loss(self._mean_errors)  # [m]
+        self._baselines = Baselines(self.target_dim, self.hidden_dim)
+        self._residuals = self._baselines.residuals(self._scaled["target"], reconstruction)
+        self._unit = self._target_scaler.unit()  # []
+        self._build_more()
+        self.saver = checkpoints.saver()  # a `tf.compat.v1.train.Saver`
+        self.init = tf1.global_variables_initializer()
+
+    def _build_more(self) -> None:
+        """Add what a subclass needs besides."""
 
     def _step(self, batch: dict[str, tf.Tensor], weight: tf.Tensor) -> tf.Tensor:
-        """One step of the loop: update the weights, return the batch's mean error."""
+        """Take one step of the loop on scaled columns [batch, d]; return the mean error []."""
         with tf.GradientTape() as tape:
             mean = tf.reduce_sum(weight * self._training_errors(batch))  # []
-            objective = self.objective.reduce(mean)  # []
+            objective = self.objective.from_mean(mean)  # []
         self._update(tape.gradient(objective, self._weights), self._weights)
         return mean
 
     def _training_errors(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Row errors [n] of scaled columns, with what training draws."""
-        x, condition, when = batch["x"], batch.get("condition"), None
-        if self._drawn:
-            number = self._taken_steps.assign_add(1, read_value=True)  # []
-            done = tf.cast(number - 1, tf.float32) / tf.maximum(self._planned_steps, 1.0)  # []
-            when = When(self._key("code", number), done)
-            x = self._corrupt(x, self._key("corruption", number))  # [n, input_dim]
-        hidden = self._encode(x, condition)  # [n, width]
-        code = self.code.mean(hidden) if when is None else self.code.draw(hidden, when)
-        output = self._decode(code, condition)  # [n, target_dim]
-        return self._errors(batch, hidden, output, when)  # [n]
+        """Return row errors [n] of scaled columns, with the noise and sampling of training."""
+        if not self._random_numbers:
+            return self._errors(batch, self._forward(batch))  # [n]
+        number = self._taken_steps.assign_add(1, read_value=True)  # []
+        done = tf.cast(number - 1, tf.float32) / tf.maximum(self._planned_steps, 1.0)  # []
+        step = Step(self._key("code", number), done)
+        corrupted = self._corrupt(batch["x"], self._key("corruption", number))  # [n, input_dim]
+        return self._errors(batch, self._forward({**batch, "x": corrupted}, step), step)  # [n]
 
     def _corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Scaled rows [n, input_dim], corrupted in the units of the scaling if they are to be."""
+        """Return scaled rows [n, input_dim] corrupted, if the model has a corruption."""
         if self.corruption is None:
             return x  # [n, input_dim]
         spread = self.scaling.spread
         return self.corruption(x * spread, seed) / spread  # [n, input_dim]
 
     def _key(self, name: str, number: tf.Tensor) -> tf.Tensor:
-        """Key [2] of what is drawn under this name in a step."""
+        """Return the key [2] of a step's random numbers of this name."""
         own = np.int64(self.seed ^ zlib.crc32(name.encode()))
         return tf.stack([own, tf.cast(number, tf.int64)])  # [2]
 
     def _errors(
-        self,
-        columns: dict[str, tf.Tensor],
-        hidden: tf.Tensor,
-        output: tf.Tensor,
-        when: When | None,
+        self, columns: Mapping[str, tf.Tensor], forward: Forward, step: Step | None = None
     ) -> tf.Tensor:
-        """Row errors [n], such that the loss is a function of their mean."""
-        errors = self.objective.rows(columns["target"], output)  # [n]
-        penalty = self.code.penalty(hidden, when)  # [n] or None
+        """Return row errors [n], penalties included, such that the loss is one of their mean."""
+        errors = self.objective.row_errors(columns["target"], forward.output)  # [n]
+        penalty = self.code.penalty(forward.hidden, step)  # [n] or None
         return errors if penalty is None else self._entries * errors + penalty  # [n]
 
-    def _reported(self, mean_error: tf.Tensor) -> tf.Tensor:
-        """Mean errors to losses in the units that are reported, of the same shape."""
-        figure = self.objective.reduce(mean_error) / self._entries
-        return self.objective.reported(figure, self._target_scaling) * self._entries
+    def _loss(self, mean_error: tf.Tensor) -> tf.Tensor:
+        """Return losses in the units that are reported, of mean row errors of the same shape."""
+        loss = self.objective.from_mean(mean_error) / self._entries
+        return self.objective.in_data_units(loss, self._target_scaler) * self._entries
 
-    def _build_measures(self) -> dict[str, Any]:
-        """Add what the engine asks for besides; `Ports` tells what."""
-        mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
-        return {
-            "columns": self._columns,
-            "scaled": self._scaled,
-            "encoded": self.encoded,
-            "decoded": self.decoded,
-            "errors": self._row_errors,
-            "mean_errors": mean_errors,
-            "losses": self._reported(mean_errors),  # [m]
-            "residuals": self._ruler.residuals(self._scaled["target"], self._linked),  # [n, d]
-            "unit": self._target_scaling.unit(),  # []
-            "loop": self._loop,
-            "rate": self.rate,
-            "multiplications": self.network.multiplications(
-                self.input_dim, self.hidden_dim, self.target_dim
-            ),
-            "draws": self.hidden_dim * self.code.drawn
-            + self.input_dim * (self.corruption is not None),
-            "fit": self._fit,
+    # Listings 11.4 and 11.8: training
+
+    def train(
+        self,
+        data: RowsLike,
+        batch_size: int = 10,
+        *,
+        target: RowsLike | None = None,
+        condition: RowsLike | None = None,
+        sample_weight: ArrayLike | None = None,
+        validation: float | RowsLike | None = None,
+        patience: int | None = None,
+        min_gain: float = 0.0,
+        resume: bool = False,
+        warm_start: bool = False,
+        every: int = 10,
+        verbose: bool = True,
+        progress_bar: bool = True,
+        log: str | os.PathLike[str] | None = None,
+        image_shape: Sequence[int] | None = None,
+    ) -> dict[str, list[float]]:
+        """Train on every row once an epoch, in random order (listings 11.4 and 11.8).
+
+        Training begins anew, with new scaling and initial weights, unless `resume` or `warm_start`
+        is set. Ctrl-C ends it within about a quarter of a second, with that state saved; after
+        any other exception the model is as it was when it last reported.
+
+        Parameters
+        ----------
+        data : array-like, shape [n, input_dim], or other rows
+            Finite numbers of any real dtype, in raw units: whatever NumPy takes as an array; a
+            memory map; a list of paths of `.npy` files or of arrays, end to end; an object with
+            `len` and one row an index; or an object that gives arrays of rows [m, input_dim]
+            whenever it is iterated. Up to 256 MB of rows (as float32) are shuffled together. More
+            rows are shuffled as runs of 1 MB, then row by row in buffers of 256 MB; what is
+            iterated is shuffled in buffers of 256 MB alone.
+        batch_size : int
+            Rows a step; 1 is the listing's. The last batch of an epoch may be smaller.
+        target : array-like, shape [n, target_dim], or other rows, optional
+            The rows to reconstruct; the data itself by default. Iterated if the data is.
+        condition : array-like, shape [n, condition_dim], or other rows, optional
+            Further input of encoder and decoder, where the model takes it; or class numbers [n]
+            below `condition_dim`.
+        sample_weight : array-like, shape [n], optional
+            How much each row counts, 0 or more. Not with rows that are iterated.
+        validation : float, or rows, optional
+            Rows to measure the loss on after every epoch: a share of the data, drawn by `seed`
+            and not trained on, or rows of their own (with a target or condition, a tuple of all,
+            in this order). The model ends with the weights of its best epoch.
+        patience : int, optional
+            Epochs without a better validation loss after which training ends early.
+        min_gain : float
+            By how much a validation loss must be below the best to count as better.
+        resume : bool
+            Go on where this model, or else its checkpoint, stopped, up to `epoch` epochs in all:
+            the weights become those of a run that was never interrupted, to the bit. Rows that
+            are iterated must come in the same order and chunks for that.
+        warm_start : bool
+            Begin with the scaling, weights and optimizer state of this model, if it is trained,
+            for rows that come in parts or more data.
+        every : int
+            Report and save after epochs 0, `every`, 2 `every`, ... and after the last.
+        verbose : bool
+            Print ``epoch {i}: loss = {l}`` at each report.
+        progress_bar : bool
+            Show a progress bar on stderr, where that is a terminal.
+        log : path, optional
+            Folder for TensorBoard: losses, learning rate, histograms of weights, the graph.
+        image_shape : sequence of int, optional
+            (height, width) or (height, width, channels) of a row of 0..255; the log then shows
+            some of them beside their reconstructions.
+
+        Returns
+        -------
+        dict of lists
+            One entry an epoch, as `pandas.DataFrame` takes them: 'epoch', 'loss' (over all its
+            entries, while it was trained on), 'learning_rate', and with validation
+            'validation_loss'.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input; the model is unchanged.
+        FloatingPointError
+            The loss became infinite or NaN; the model is as it last reported.
+        KeyboardInterrupt
+            Ctrl-C; the message says how to go on.
+        OSError
+            The checkpoint can't be written, or another run trains into its folder
+            (`BlockingIOError`); what it holds stays whole.
+        RuntimeError
+            The model is closed, or there is nothing to resume.
+        """
+        self._require_trainable()
+        min_gain = checks.number("min_gain", min_gain, minimum=0)
+        if patience is not None:
+            patience = checks.integer("patience", patience)
+            if validation is None:
+                raise ValueError("patience needs rows for validation, got validation=None")
+        with Run(
+            self,
+            self._open_rows(data, target, condition, sample_weight),
+            checks.integer("batch_size", batch_size),
+            validation=validation,
+            patience=patience,
+            min_gain=min_gain,
+            resume=resume,
+            warm_start=warm_start,
+            every=checks.integer("every", every),
+            verbose=verbose,
+            progress_bar=progress_bar,
+            log=log,
+            image_shape=self._logged_shape(image_shape),
+        ) as run:
+            for epoch in run:
+                run.report(epoch)
+                if self.checkpoint is not None:
+                    self._save(self.checkpoint)
+        return run.history
+
+    # Listing 11.5: testing
+
+    def test(self, data: ArrayLike, condition: ArrayLike | None = None) -> np.ndarray:
+        """Print rows, their codes and their reconstructions (listing 11.5).
+
+        A model that is not trained restores its checkpoint, so that one process can test what
+        another has trained.
+
+        Parameters
+        ----------
+        data : array-like, shape [n, input_dim]
+        condition : array-like, shape [n, condition_dim], where the model takes one
+
+        Returns
+        -------
+        array of float32, shape [n, target_dim]
+            The reconstructions.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input, or the checkpoint is of another model.
+        RuntimeError
+            The model is not trained and has no checkpoint, or is closed.
+        """
+        self._require_open()
+        if self._state is None and self.checkpoint is not None:
+            with contextlib.suppress(FileNotFoundError):
+                self._restore(self.checkpoint)
+        hidden = self.encode(data, condition)  # [n, hidden_dim]
+        reconstructed = self.reconstruct(data, condition)  # [n, target_dim]
+        print("input", data)
+        print("compressed", hidden)
+        print("reconstructed", reconstructed)
+        return reconstructed
+
+    # Inference
+
+    def encode(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
+        """Return the codes of rows, float32 [n, hidden_dim].
+
+        Parameters
+        ----------
+        data : rows, shape [n, input_dim]
+            In raw units, of any kind that `train` takes.
+        condition : rows, shape [n, condition_dim], or class numbers [n]
+            Where the model takes one.
+
+        Raises
+        ------
+        ValueError, TypeError
+            Bad input.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        return self._run(self.encoded, self._open_rows_to_encode(data, condition))
+
+    def decode(self, codes: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
+        """Return the reconstructions of codes [n, hidden_dim], float32 [n, target_dim], raw units.
+
+        Conditions and errors are those of `encode`.
+        """
+        self._require_trained()
+        shapes = {k: v for k, v in self._shapes.items() if k != "target"}
+        shapes["x"] = (self.hidden_dim,)
+        rows = open_rows({"x": codes, "condition": condition}, shapes, name="codes")
+        return self._run(self.decoded, rows, columns={**self._columns, "x": self.encoded})
+
+    def reconstruct(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
+        """Return the reconstructions of rows [n, input_dim], float32 [n, target_dim], raw units.
+
+        Images [n, height, width, channels] give images, where the network takes them. Conditions
+        and errors are those of `encode`.
+        """
+        decoded = self._run(self.decoded, self._open_rows_to_encode(data, condition))
+        return self._shaped_as(data, decoded, "target")
+
+    @property
+    def weights(self) -> dict[str, np.ndarray]:
+        """Copies of all trained variables, by name: 'encode/weights' [input_dim, width], ..."""
+        self._require_open()
+        return variables.read(self.session, TRAINED)
+
+    @property
+    def affine_decoder(self) -> bool:
+        """Whether reconstructions are an affine function of the code, so that PCA bounds them."""
+        return self.network.affine_decoder and self.objective.affine
+
+    # Saving
+
+    def save(self, path: str | os.PathLike[str]) -> None:
+        """Add a complete save to the folder `path`, from which `load` makes this model again.
+
+        Raises
+        ------
+        OSError
+            It can't be written, or another run trains into it; earlier saves stay complete.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        self._require_trained()
+        with checkpoints.locked(path):
+            self._save(path)
+
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        state = self._require_trained()
+        description = {
+            "class": type(self).__name__,
+            "parameters": self.parameters,
+            "training": state.to_json(),
         }
-
-    def _fit(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Values of the scalings and the ruler, by name, from one pass over the rows."""
-        return statistics.fit(rows, self._input_scaling, self._target_scaling, self._ruler)
-
-    def _require_trainable(self) -> None:
-        super()._require_trainable()
-        if isinstance(self.corruption, Absent):
-            raise RuntimeError(
-                f"this model was made with the function {self.corruption.function}: to train it, "
-                "load(path, corruption=...) with that function"
-            )
+        checkpoints.save(path, self.saver, self.session, description, state.last)
 
     @classmethod
     def load(
@@ -361,14 +578,14 @@ class Autoencoder(Model):
         corruption: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         config: tf1.ConfigProto | None = None,
     ) -> Self:
-        """Rebuild a model from the newest whole save in a folder, and from nothing else.
+        """Make the model of the newest complete save in a folder.
 
         Parameters
         ----------
         path : path
-            What `save` or `train` wrote.
+            Written by `save` or `train`.
         checkpoint : path or None
-            Where further training saves; by default nowhere, so that what was loaded stays.
+            Folder for the saves of further training; by default none, so that `path` stays.
         corruption : callable, optional
             The function that the model was made with, if it was; without it, the model can do
             everything but train.
@@ -382,36 +599,269 @@ class Autoencoder(Model):
             The save is damaged, or of another class.
         """
         prefix, manifest = checkpoints.newest(path)
+        options = {"checkpoint": checkpoint, "corruption": corruption, "config": config}
+        return cls._from_save(prefix, manifest, **options)
+
+    @classmethod
+    def _from_save(
+        cls, prefix: Path, manifest: dict[str, Any], corruption: Any = None, **options: Any
+    ) -> Self:
+        """Make the model of a save that is known to be complete."""
         checkpoints.require_same(prefix, {"class": manifest["class"]}, {"class": cls.__name__})
-        parameters = manifest["parameters"]
+        parameters = checkpoints.upgraded(manifest["parameters"])
         if corruption is not None:
-            parameters["corruption"] = corruption
+            parameters = {**parameters, "corruption": corruption}
         model = cls.__new__(cls)
-        model._rebuild(parameters, checkpoint=checkpoint, config=config)
-        model._restore(path, (prefix, manifest))
+        Autoencoder.__init__(model, **parameters, **options)  # a preset only chooses parts
+        model._restore(prefix.parent, (prefix, manifest))
         return model
 
-    def __getstate__(self) -> dict[str, Any]:
-        """What `pickle`, `copy` and `joblib` keep; functions as well, unlike `save`."""
-        state = super().__getstate__()
-        return {**state, "parameters": {**self.parameters, "corruption": self.corruption}}
+    def _restore(
+        self, folder: str | os.PathLike[str], save: tuple[Path, dict[str, Any]] | None = None
+    ) -> None:
+        """Take up a save of a folder, or the newest one if that has been removed since."""
+        while True:
+            prefix, manifest = save or checkpoints.newest(folder)
+            try:
+                return self._restore_save(prefix, manifest)
+            except FileNotFoundError:  # removed since: there is another, or `newest` says so
+                save = None
 
-    def _rebuild(self, parameters: dict[str, Any], **others: Any) -> None:
-        Autoencoder.__init__(self, **parameters, **others)  # a model is its parts
+    def _restore_save(self, prefix: Path, manifest: dict[str, Any]) -> None:
+        own = {"class": type(self).__name__, **self.parameters}
+        saved = {"class": manifest["class"], **manifest["parameters"]}
+        for name in self.PLAN:
+            del own[name], saved[name]
+        checkpoints.require_same(prefix, saved, own)
+        last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        self.session.run(self.rate.initializer)  # for steps by hand: a schedule may end at 0
+        self._state = TrainingState.from_json(manifest["training"], last)
+
+    def export(self, folder: str | os.PathLike[str]) -> None:
+        """Write a SavedModel, which TensorFlow runs, serves and converts without this project.
+
+        Its signatures take any number of rows, codes and conditions in float32, in raw units:
+        'encode' (x to codes), 'decode' (codes to reconstructions) and 'reconstruct' (x to
+        reconstructions), all with the condition where the model takes one. Images are rows, too.
+
+        Parameters
+        ----------
+        folder : path
+            A new one.
+
+        Raises
+        ------
+        FileExistsError
+            The folder exists already.
+        OSError
+            It can't be written; then there is no such folder.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        self._require_trained()
+        savedmodel.write(folder, self._build_signatures, variables.read(self.session))
+
+    def _build_signatures(self) -> dict[str, Signature]:
+        """Add inference alone to the current graph; return its signatures by name."""
+        widths = {k: math.prod(v) for k, v in self._shapes.items() if k != "target"}
+        columns = loop.placeholders(widths, [None])  # each [n, d]
+        forward = self._forward({**columns, "x": self._input_scaler.scale(columns["x"])})
+        reconstruction = self.objective.activation(forward.output)  # [n, target_dim], scaled
+        decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
+        conditions = {k: v for k, v in columns.items() if k == "condition"}
+        codes, decodings = {"codes": forward.code}, {"reconstructions": decoded}
+        return {
+            "encode": Signature(columns, codes),
+            "decode": Signature({**codes, **conditions}, decodings),
+            "reconstruct": Signature(columns, decodings),
+        }
 
     @property
     def parameters(self) -> dict[str, Any]:
-        """What the constructor needs to build this model again, without places on this machine."""
-        found = {name: getattr(self, name) for name in (*self.ARCHITECTURE, *self.PLAN)}
-        found["loss"] = self.objective  # `loss` is its tensor, as in the chapter
-        described = {name: parts.describe(found[name], kinds) for name, kinds in PARTS.items()}
-        return {**found, **described, "corruption": corruptions.describe(self.corruption)}
+        """The constructor's arguments as JSON holds them, but for places on this machine."""
+        values = {name: getattr(self, name) for name in (*self.ARCHITECTURE, *self.PLAN)}
+        values["loss"] = self.objective  # `loss` is its tensor, as in the chapter
+        for name, classes in PARTS.items():
+            values[name] = registry.describe(values[name], classes)
+        if self.corruption is not None:
+            values["corruption"] = corruptions.describe(self.corruption)
+        return values
 
-    @property
-    def affine_decoder(self) -> bool:
-        """Whether reconstructions are an affine image of the code, and PCA a bound for them."""
-        return self.network.affine_decoder and self.objective.affine_link
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what `pickle`, `copy` and `joblib` keep, functions too but no `config`."""
+        self._require_open()
+        state = self._state
+        return {
+            "parameters": {**self.parameters, "corruption": self.corruption},
+            "checkpoint": None if self.checkpoint is None else str(self.checkpoint),
+            "values": variables.read(self.session),
+            "training": None if state is None else state.copy().to_json(),
+            "last": None if state is None else state.last,
+            "start": self._start,
+        }
+
+    def __setstate__(self, state: dict[str, Any]) -> None:
+        Autoencoder.__init__(self, **state["parameters"], checkpoint=state["checkpoint"])
+        variables.write(self.session, state["values"])
+        if state["training"] is not None:
+            self._state = TrainingState.from_json(state["training"], state["last"])
+        self._start = state["start"]
+
+    def close(self) -> None:
+        """Free the session; every later call is a RuntimeError."""
+        self.session.close()
+        self._closed = True
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exception: object) -> None:
+        self.close()
+
+    # Asked by `training/run.py`, `reports/evaluation.py` and the presets
+
+    def _open_rows(
+        self, data: RowsLike, target: Any = None, condition: Any = None, weight: Any = None
+    ) -> Rows:
+        return open_rows(
+            {"x": data, "target": target, "condition": condition}, self._shapes, weight
+        )
+
+    def _open_rows_to_encode(
+        self, data: RowsLike, condition: RowsLike | None = None, name: str = "data"
+    ) -> Rows:
+        self._require_trained()
+        shapes = {k: v for k, v in self._shapes.items() if k != "target"}
+        return open_rows({"x": data, "condition": condition}, shapes, name=name)
+
+    def _feed(self, chunk: Chunk) -> dict[tf.Tensor, np.ndarray]:
+        return {self._columns[name]: column for name, column in chunk.columns.items()}
+
+    def _run(
+        self,
+        fetch: tf.Tensor,
+        rows: Rows,
+        columns: Mapping[str, tf.Tensor] | None = None,
+        key: tuple[tf.Tensor, int, int] | None = None,
+    ) -> np.ndarray:
+        """Fetch a tensor of n rows for n rows, chunk by chunk, so that memory stays bounded.
+
+        Where it needs random numbers, `key` is the placeholder [2] of their seed, the seed and a
+        number, to which that of each chunk's first row is added.
+        """
+        columns = columns or self._columns
+        results, start = [], 0
+        for chunk in rows.chunks():
+            feed: dict[Any, Any] = {columns[k]: column for k, column in chunk.columns.items()}
+            if key is not None:
+                feed[key[0]] = [key[1], key[2] + start]
+            results.append(self.session.run(fetch, feed))
+            start += len(chunk.x)
+        return results[0] if len(results) == 1 else np.concatenate(results)
+
+    def _initialise(self, fitted: dict[str, np.ndarray]) -> None:
+        """Set all variables to their initial values, and those fitted to the data to theirs."""
+        self.session.run(self.init)
+        variables.write(self.session, fitted | self._start)
+
+    def _fit(self, rows: Rows) -> dict[str, np.ndarray]:
+        """Return the variables of scalers and baselines, by name, after one pass over the rows."""
+        return statistics.fit(rows, self._input_scaler, self._target_scaler, self._baselines)
+
+    def _scale(self, chunk: Chunk) -> Chunk:
+        """Return a chunk as the loop takes it."""
+        fetch = {name: self._scaled[name] for name in chunk.columns}
+        return chunk._replace(columns=self.session.run(fetch, self._feed(chunk)))
+
+    def _losses(self, mean_errors: np.ndarray) -> np.ndarray:
+        """Return the losses [m] of mean row errors [m]."""
+        return self.session.run(self._mean_losses, {self._mean_errors: mean_errors})
+
+    def _loss_on(self, rows: Rows) -> float:
+        """Return the loss over all rows, by weight."""
+        errors, weights = 0.0, 0.0
+        for chunk in rows.chunks():
+            found = self.session.run(self._row_errors, self._feed(chunk)).astype(np.float64)  # [m]
+            weight = np.ones(len(found)) if chunk.weight is None else chunk.weight  # [m]
+            errors += float(weight @ found)
+            weights += float(weight.sum())
+        return float(self._losses(np.array([errors / weights]))[0])
+
+    def _log_entries(
+        self, rows: Rows, image_shape: Sequence[int] | None
+    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
+        """Return weights by name, and some images beside their reconstructions, for the log."""
+        if image_shape is None:
+            return self.weights, None
+        some = next(rows.chunks()).part(slice(LOGGED))
+        decoded = self.session.run(self.decoded, self._feed(some))  # [LOGGED, target_dim]
+        pair = [a.reshape(-1, *image_shape) for a in (some.target, decoded)]
+        return self.weights, np.concatenate(pair, axis=2)  # [LOGGED, height, 2 width, ...]
+
+    def _logged_shape(self, image_shape: Sequence[int] | None) -> Sequence[int] | None:
+        """Return the shape of images in the log: the caller's, or else the network's."""
+        shape = self._shapes["target"]
+        if image_shape is not None:
+            return checks.image_shape("image_shape", image_shape, math.prod(shape))
+        return shape if len(shape) == 3 and shape[2] in checks.CHANNELS else None
+
+    def _shaped_as(self, data: RowsLike, rows: np.ndarray, column: str) -> np.ndarray:
+        """Return rows [n, d] as images if the data that a caller gave are images."""
+        images = getattr(data, "ndim", 2) > 2
+        return rows.reshape(-1, *self._shapes[column]) if images else rows
+
+    def _to_resume(self) -> TrainingState:
+        """Return the state to resume, from the checkpoint if this model is not trained."""
+        if self._state is None and self.checkpoint is not None:
+            self._restore(self.checkpoint)
+        return self._require_trained()
+
+    def _require_open(self) -> None:
+        if self._closed:
+            raise RuntimeError("this model is closed: load it again, or make another")
+
+    def _require_trained(self) -> TrainingState:
+        self._require_open()
+        if self._state is None:
+            name = type(self).__name__
+            raise RuntimeError(f"this model is not trained: call train(data), or {name}.load(path)")
+        return self._state
+
+    def _require_trainable(self) -> None:
+        self._require_open()
+        if isinstance(self.corruption, MissingFunction):
+            raise RuntimeError(
+                f"this model was made with the function {self.corruption.function}: to train it, "
+                "load(path, corruption=...) with that function"
+            )
 
 
-def _drawn_seed() -> int:
+@contextlib.contextmanager
+def _collector_paused() -> Iterator[None]:
+    """Keep Python's garbage collector from a pass over all of TensorFlow in between.
+
+    Its first full pass falls into the building of the first graph, and takes a third of that time.
+    """
+    enabled = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if enabled:
+            gc.enable()
+
+
+def _default_config() -> tf1.ConfigProto:
+    """Return a configuration that takes GPU memory as needed and does not rewrite the graph.
+
+    TensorFlow would rewrite it at the first run of each fetch: 0.1 to 0.4 s for each model, for
+    steps that are as fast without.
+    """
+    config = tf1.ConfigProto()
+    config.gpu_options.allow_growth = True
+    config.graph_options.rewrite_options.disable_meta_optimizer = True
+    return config
+
+
+def _random_seed() -> int:
     return int(np.random.SeedSequence().generate_state(1)[0])

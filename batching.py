@@ -1,4 +1,9 @@
-"""Batches of rows: a random one, or every row once an epoch in a fresh random order."""
+"""Batches of rows: one at random (listing 11.7), or every row once an epoch, in random order.
+
+The chapter's `train` in batches (listing 11.8) draws each batch with `get_batch`. Here
+`Autoencoder.train` uses the functions below it, so that no row is missed, and a loop over
+`get_batch` is still possible: `tests/test_chapter.py` has one.
+"""
 
 from __future__ import annotations
 
@@ -10,7 +15,7 @@ PADDING = -1  # stands for 'no row' where the last batch of an epoch is short
 
 
 def get_batch(X: np.ndarray, size: int, generator: np.random.Generator | None = None) -> np.ndarray:
-    """Draw random rows without replacement, as in the chapter's listing 11.6.
+    """Draw random rows without replacement, as in the chapter's listing 11.7.
 
     Parameters
     ----------
@@ -37,32 +42,32 @@ def get_batch(X: np.ndarray, size: int, generator: np.random.Generator | None = 
     return X[generator.choice(len(X), size, replace=False)]  # [size, ...]
 
 
-def pools(
-    n_rows: int, size: int, chunk: int, generator: np.random.Generator
+def shuffled(
+    n_rows: int, size: int, run: int, generator: np.random.Generator
 ) -> Iterator[np.ndarray]:
-    """Put every row into a pool once, and shuffle each pool.
+    """Put every row into a shuffle buffer once, and shuffle each buffer.
 
-    Up to `size` rows make one pool, and their order is any with the same chance. More rows are
-    cut into chunks of neighbours; each pool is the rows of some chunks, which are drawn from all.
-    So memory follows the pool, and a disk is read chunk by chunk.
+    Up to `size` rows make one buffer, and every order of them has the same chance. More rows are
+    cut into runs of neighbours; each buffer holds some runs, drawn from all. So memory follows
+    the buffer, and a disk is read run by run.
 
     Parameters
     ----------
-    n_rows, size, chunk : int
-        How many rows there are, fit into a pool, and lie in a chunk; `size` at least `chunk`.
+    n_rows, size, run : int
+        How many rows there are, fit into a buffer, and lie in a run; `size` at least `run`.
     generator : numpy.random.Generator
 
     Yields
     ------
     array of int64, shape [m]
-        Row numbers of one pool, m <= `size`.
+        Row numbers of one buffer, m <= `size`.
     """
     if n_rows <= size:
         yield generator.permutation(n_rows)
         return
-    starts = chunk * generator.permutation(-(-n_rows // chunk))  # [chunks]
-    for some in np.split(starts, range(size // chunk, len(starts), size // chunk)):
-        rows = (some[:, None] + np.arange(chunk)).ravel()  # [chunks of the pool * chunk]
+    starts = run * generator.permutation(-(-n_rows // run))  # [runs]
+    for some in np.split(starts, range(size // run, len(starts), size // run)):
+        rows = (some[:, None] + np.arange(run)).ravel()  # [runs of the buffer * run]
         yield generator.permutation(rows[rows < n_rows])
 
 
@@ -72,7 +77,7 @@ def batches(orders: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarra
     Parameters
     ----------
     orders : iterable of arrays of int64, shape [m]
-        The rows of an epoch, as from `pools`.
+        The rows of an epoch, as from `shuffled`.
     batch_size : int
 
     Yields
@@ -90,10 +95,10 @@ def batches(orders: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarra
         yield np.append(left, np.full(batch_size - len(left), PADDING))[None]
 
 
-def blocks(parts: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
-    """Lay batches end to end and cut them into blocks.
+def calls(parts: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
+    """Group batches by the call of the session that trains on them.
 
-    A block may hold the end of one epoch and the beginning of the next, so that small data does
+    A call may hold the end of one epoch and the beginning of the next, so that small data does
     not pay the price of a call for every epoch.
 
     Parameters
@@ -101,14 +106,14 @@ def blocks(parts: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
     parts : iterable of arrays of int64, shape [m, batch_size]
         As from `batches`, of one epoch or more.
     length : int
-        The most batches in a block.
+        The most batches, and so steps, in a call.
 
     Yields
     ------
     array of int64, shape [k, batch_size]
-        Row numbers of k <= length batches; only the last block is shorter than `length`.
+        Row numbers of k <= length batches; only the last is shorter than `length`.
     """
-    waiting: list[np.ndarray] = []  # parts that do not make a block yet
+    waiting: list[np.ndarray] = []  # parts that do not fill a call yet
     ready = 0  # their batches
     for part in parts:
         waiting.append(part)

@@ -123,7 +123,7 @@ def main(argv: Sequence[str] | None = None) -> None:
         on_train, on_test = exhibit.measure(ae, train), exhibit.measure(ae, test)
         print(f"\ntraining images, {len(found.train)}\n{on_train.table}")
         print(f"\ntest images, {len(found.test)}\n{on_test.table}")
-        loss = "nats an image" if ae.objective.nats else "RMSE"
+        loss = "nats an image" if ae.objective.likelihood else "RMSE"
         curve = draw.loss_curve(history, loss, on_train.ruler)
         figure = draw.page(*panels(ae, exhibit, test, found.test_labels), curve)
     figure.savefig(args.figure, dpi=150)

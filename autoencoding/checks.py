@@ -1,4 +1,4 @@
-"""The only checks of input: what a caller gave becomes what the engine can rely on, or an error."""
+"""Checks of arguments: each returns the value in the form that the rest relies on, or raises."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from typing import Any
 import numpy as np
 
 CHANNELS = (1, 3, 4)  # of an image that can be drawn: gray, RGB, RGBA
-CHUNK_BYTES = 1 << 24  # how much is looked at in one go, so that memory follows this, not the data
+CHUNK_BYTES = 1 << 24  # rows are looked at in chunks of this size, so that memory stays bounded
 
 
 def integer(name: str, value: Any, minimum: int = 1) -> int:
-    """Check a whole number from `minimum` to int64's; TypeError for bool, float and the rest."""
+    """Check a whole number from `minimum` to the largest int64."""
     try:
         if isinstance(value, (bool, np.bool_)):
             raise TypeError
@@ -28,51 +28,32 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
     return number
 
 
-def positive(name: str, value: Any) -> float:
-    """Check a number that is finite and above 0 as float32."""
+def number(
+    name: str,
+    value: Any,
+    *,
+    minimum: float = -math.inf,
+    above: float = -math.inf,
+    below: float = math.inf,
+) -> float:
+    """Check a real number that is finite as float32 and within its limits."""
     if not is_number(value):
         raise TypeError(f"{name} must be a number, got {value!r}")
     with np.errstate(over="ignore"):
         rounded = np.float32(value)
-    if not (np.isfinite(rounded) and rounded > 0):
-        raise ValueError(f"{name} must be finite and above 0 as float32, got {value!r}")
-    return float(value)
-
-
-def share(name: str, value: Any) -> float:
-    """Check a number above 0 and below 1."""
-    number = positive(name, value)
-    if number >= 1:
-        raise ValueError(f"{name} must be between 0 and 1, got {value!r}")
-    return number
-
-
-def at_least_zero(name: str, value: Any) -> float:
-    """Check a number that is 0 or above, and finite as float32."""
-    if is_number(value) and value <= 0:
-        if value < 0:
-            raise ValueError(f"{name} must be 0 or above, got {value!r}")
-        return 0.0
-    return positive(name, value)
-
-
-def fraction(name: str, value: Any) -> float:
-    """Check a number from 0 to below 1."""
-    return 0.0 if at_least_zero(name, value) == 0 else share(name, value)
-
-
-def real(name: str, value: Any) -> float:
-    """Check a number that is finite as float32."""
-    if not is_number(value):
-        raise TypeError(f"{name} must be a number, got {value!r}")
-    with np.errstate(over="ignore"):
-        if not np.isfinite(np.float32(value)):
-            raise ValueError(f"{name} must be finite as float32, got {value!r}")
+    if not (np.isfinite(rounded) and rounded >= minimum and rounded > above and value < below):
+        limits = (("at least", minimum), ("above", above), ("below", below))
+        within = " and ".join(
+            f"{word} {limit:g}" for word, limit in limits if abs(limit) < math.inf
+        )
+        raise ValueError(
+            f"{name} must be finite as float32, {within}".rstrip(", ") + f", got {value!r}"
+        )
     return float(value)
 
 
 def is_number(value: Any) -> bool:
-    """Whether this is one real number, of Python's or NumPy's."""
+    """Tell whether the value is one real number, Python's or NumPy's."""
     return isinstance(value, (int, float, np.integer, np.floating)) and not isinstance(value, bool)
 
 
@@ -93,7 +74,7 @@ def shape(name: str, value: Any) -> tuple[int, int, int]:
 
 
 def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
-    """Check (height, width) or (height, width, channels) of an image of so many entries."""
+    """Check (height, width) or (height, width, channels) of an image with `width` entries."""
     try:
         shape = tuple(integer(name, size) for size in value)
     except TypeError:
@@ -107,22 +88,22 @@ def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
 
 
 def rows(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Check rows of real numbers; whether they are finite is for `finite`, piece by piece.
+    """Check rows of real numbers; `finite` checks their values, chunk by chunk.
 
     Parameters
     ----------
     name : str
-        What the argument is called, for the message.
+        Name of the argument, for the message.
     value : array-like, shape [n, d]
-        Array, list, DataFrame, matrix or memory map of any real dtype; left as it is.
+        Array, list, DataFrame, matrix or memory map of any real dtype; it is not changed.
     shape : tuple of int
-        (d,), the number of columns wanted; or (height, width, channels) of an image: then
-        [n, height, width, channels], or [n, height, width] of one channel, is as good.
+        (d,), the number of columns; or (height, width, channels) of an image: then
+        [n, height, width, channels], or [n, height, width] of one channel, is accepted too.
 
     Returns
     -------
     array, shape [n, d]
-        In its own dtype, without a copy where the value is an array already.
+        In its own dtype, without a copy if the value is an array already.
 
     Raises
     ------
@@ -146,7 +127,7 @@ def rows(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
 
 
 def one_hot(name: str, value: Any, count: int) -> np.ndarray:
-    """Check whole numbers [n] from 0 to below a count; return [n, count] float32 of 0 and 1."""
+    """Check class numbers [n] from 0 to below `count`; return them one-hot, float32 [n, count]."""
     numbers = _real(name, value)  # [n]
     finite(name, numbers[:, None])
     if not len(numbers) or (numbers != np.floor(numbers)).any():
@@ -159,7 +140,7 @@ def one_hot(name: str, value: Any, count: int) -> np.ndarray:
 
 
 def weights(name: str, value: Any, n_rows: int) -> np.ndarray:
-    """Check one finite weight >= 0 a row, not all 0; return them as float32 [n_rows]."""
+    """Check one finite weight of at least 0 for each row, not all 0; return float32 [n_rows]."""
     column = _real(name, value)
     if column.shape != (n_rows,):
         raise ValueError(f"{name} must have shape ({n_rows},), got {column.shape}")
@@ -176,10 +157,10 @@ def finite(name: str, array: np.ndarray, numbers: Sequence[int] | np.ndarray | N
     Parameters
     ----------
     name : str
-        What the argument is called, for the message.
+        Name of the argument, for the message.
     array : array, shape [m, d]
     numbers : sequence of int, length m, optional
-        What the rows are numbered, for the message; 0, 1, ... by default.
+        Row numbers for the message; 0, 1, ... by default.
     """
     if array.dtype.kind != "f":
         return
@@ -196,7 +177,7 @@ def finite(name: str, array: np.ndarray, numbers: Sequence[int] | np.ndarray | N
 
 
 def slices(n_rows: int, width: int) -> list[slice]:
-    """Cut n rows into slices of about `CHUNK_BYTES` of float32 of this width."""
+    """Cut n rows of this width into slices of about `CHUNK_BYTES` as float32."""
     size = max(1, CHUNK_BYTES // (4 * width))
     return [slice(start, start + size) for start in range(0, n_rows, size)]
 

@@ -44,8 +44,10 @@ def functions_run(script: Path, arguments: list[str]) -> set[CodeType]:
 
 def _is_function(code: CodeType) -> bool:
     path = Path(code.co_filename)
-    named = not code.co_name.startswith("<") and bool(code.co_flags & inspect.CO_OPTIMIZED)
-    return named and path.is_relative_to(ROOT) and path != Path(__file__) and path.suffix == ".py"
+    if code.co_name.startswith("<") or not code.co_flags & inspect.CO_OPTIMIZED:
+        return False
+    inside = path.is_relative_to(ROOT) and "site-packages" not in path.parts
+    return inside and path != Path(__file__)
 
 
 def main() -> None:

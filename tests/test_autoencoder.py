@@ -11,6 +11,7 @@ from autoencoding import checks
 from autoencoding.parts import variables
 from autoencoding.parts.networks import Dense
 from autoencoding.parts.scaling import SPREAD
+from autoencoding.reports.evaluation import row_errors
 
 
 def weights_of(model):
@@ -216,7 +217,7 @@ def test_a_target_of_another_width_is_learned():
     ae = trained(x, 6, 2, epoch=200, learning_rate=0.01, target_dim=3, target=target)
     left = np.mean((ae.reconstruct(x) - target) ** 2)
     assert left < 0.01 * target.var(axis=0).mean()
-    errors = ae.squared_errors(x, target)
+    errors = row_errors(ae, x, target)
     assert errors["model"].mean() == pytest.approx(left, rel=1e-3)
     assert errors["pca"].mean() == pytest.approx(0, abs=1e-6)
 
@@ -315,7 +316,7 @@ def test_load_rebuilds_every_parameter_and_leaves_the_folder_alone(iris, tmp_pat
 def test_resume_refuses_other_data_and_a_model_that_never_trained(iris):
     ae = trained(iris, 4, 2, epoch=2)
     for data, batch_size in ((iris[:149], 10), (iris, 20)):
-        with pytest.raises(ValueError, match="had 150 rows, 0 held out, 10 a step; got"):
+        with pytest.raises(ValueError, match="had 150 rows, 0 for validation, 10 a step; got"):
             ae.train(data, batch_size, resume=True)
     with pytest.raises(RuntimeError, match="not trained"):
         Autoencoder(4, 2, checkpoint=None).train(iris, resume=True)

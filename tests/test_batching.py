@@ -3,7 +3,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from batching import PADDING, batches, blocks, get_batch, pools
+from batching import PADDING, batches, calls, get_batch, shuffled
 
 SOME = st.integers(1, 30)
 ORDERS = st.lists(st.lists(st.integers(0, 99), max_size=20), max_size=6)
@@ -16,7 +16,7 @@ def seeded(seed=0):
 
 def epoch(n_rows, batch_size, generator):
     """All batches of an epoch of one pool, [batches, batch_size]."""
-    return np.concatenate(list(batches(pools(n_rows, n_rows, 1, generator), batch_size)))
+    return np.concatenate(list(batches(shuffled(n_rows, n_rows, 1, generator), batch_size)))
 
 
 # A random batch
@@ -53,7 +53,7 @@ def test_a_generator_makes_the_batch_repeatable_and_none_makes_it_new():
 def test_numpys_global_state_is_left_alone():
     before = np.random.get_state()
     get_batch(np.arange(9), 4)
-    list(pools(9, 4, 2, seeded()))
+    list(shuffled(9, 4, 2, seeded()))
     after = np.random.get_state()
     assert np.array_equal(before[1], after[1])
     assert before[2:] == after[2:]
@@ -72,7 +72,7 @@ def test_a_batch_is_a_copy():
 @given(n_rows=st.integers(0, 200), size=SOME, chunk=SOME, seed=SOME)
 def test_pools_hold_every_row_once_and_no_more_than_fit(n_rows, size, chunk, seed):
     size = max(size, chunk)
-    found = list(pools(n_rows, size, chunk, seeded(seed)))
+    found = list(shuffled(n_rows, size, chunk, seeded(seed)))
     assert sorted(np.concatenate(found)) == list(range(n_rows))
     assert all(rows.dtype == np.int64 and len(rows) <= size for rows in found)
     # and no more pools than the chunks that fit into one ask for
@@ -84,35 +84,35 @@ def test_pools_hold_every_row_once_and_no_more_than_fit(n_rows, size, chunk, see
 @given(n_rows=st.integers(0, 200), size=SOME, chunk=SOME, seed=SOME)
 def test_the_rows_of_a_chunk_are_in_one_pool(n_rows, size, chunk, seed):
     size = max(size, chunk)
-    found = [set(rows // chunk) for rows in pools(n_rows, size, chunk, seeded(seed))]
+    found = [set(rows // chunk) for rows in shuffled(n_rows, size, chunk, seeded(seed))]
     if n_rows > size:
         assert sum(map(len, found)) == len(set().union(*found))
 
 
 def test_every_order_of_one_pool_is_as_likely():
     generator = seeded()
-    drawn = [tuple(next(pools(3, 3, 1, generator))) for _ in range(6000)]
+    drawn = [tuple(next(shuffled(3, 3, 1, generator))) for _ in range(6000)]
     counts = [drawn.count(order) for order in sorted(set(drawn))]
     assert counts == pytest.approx([1000] * 6, rel=0.15)  # about 5 standard deviations
 
 
 def test_a_pool_is_as_likely_to_hold_any_two_chunks():
     generator = seeded()
-    drawn = [frozenset(next(pools(8, 4, 2, generator)) // 2) for _ in range(6000)]
+    drawn = [frozenset(next(shuffled(8, 4, 2, generator)) // 2) for _ in range(6000)]
     counts = [drawn.count(pair) for pair in set(drawn)]
     assert counts == pytest.approx([1000] * 6, rel=0.15)
 
 
 def test_a_pool_mixes_the_rows_of_its_chunks():
-    for rows in pools(1000, 500, 50, seeded()):
+    for rows in shuffled(1000, 500, 50, seeded()):
         assert np.count_nonzero(np.diff(rows // 50)) > 400  # 449 are expected, 9 without a shuffle
         assert np.count_nonzero(np.diff(rows) != 1) > 400
 
 
 def test_a_pool_is_shuffled_only_when_it_is_asked_for():
     generator, other = seeded(), seeded()
-    next(pools(1000, 100, 10, generator))
-    list(pools(1000, 100, 10, other))
+    next(shuffled(1000, 100, 10, generator))
+    list(shuffled(1000, 100, 10, other))
     assert generator.bit_generator.state != other.bit_generator.state
 
 
@@ -135,7 +135,7 @@ def test_batches_are_the_orders_laid_end_to_end(orders, batch_size):
 def test_an_epoch_deals_every_row_once_and_pads_only_its_last_batch(
     n_rows, batch_size, size, chunk, seed
 ):
-    orders = pools(n_rows, max(size, chunk), chunk, seeded(seed))
+    orders = shuffled(n_rows, max(size, chunk), chunk, seeded(seed))
     dealt = np.concatenate(list(batches(orders, batch_size)))
     assert dealt.shape == (int(np.ceil(n_rows / batch_size)), batch_size)
     assert dealt.dtype == np.int64
@@ -181,7 +181,7 @@ def test_all_whole_batches_of_a_pool_come_before_the_next_is_asked_for():
 def test_blocks_are_the_batches_laid_end_to_end(lengths, batch_size, length):
     rows = np.arange(sum(lengths) * batch_size).reshape(-1, batch_size)
     parts = np.split(rows, np.cumsum(lengths[:-1], dtype=int)) if lengths else []
-    cut = list(blocks(parts, length))
+    cut = list(calls(parts, length))
     assert all(len(block) == length for block in cut[:-1])
     assert all(1 <= len(block) <= length for block in cut)
     assert all(block.shape[1] == batch_size for block in cut)
@@ -193,7 +193,7 @@ def test_blocks_are_the_batches_laid_end_to_end(lengths, batch_size, length):
 
 def test_epochs_share_a_block():
     parts = [epoch(6, 2, seeded(seed)) for seed in range(3)]  # 3 batches each
-    assert [len(block) for block in blocks(parts, 4)] == [4, 4, 1]
+    assert [len(block) for block in calls(parts, 4)] == [4, 4, 1]
 
 
 def test_a_block_comes_before_more_batches_are_asked_for():
@@ -204,11 +204,11 @@ def test_a_block_comes_before_more_batches_are_asked_for():
             asked.append(number)
             yield np.full((2, 1), number)
 
-    assert [(asked[-1], len(block)) for block in blocks(parts(), 3)] == [(1, 3), (2, 3), (3, 2)]
+    assert [(asked[-1], len(block)) for block in calls(parts(), 3)] == [(1, 3), (2, 3), (3, 2)]
 
 
 def test_a_block_kept_is_not_changed_by_the_next():
-    dealer = blocks((epoch(8, 2, seeded(seed)) for seed in range(4)), 3)
+    dealer = calls((epoch(8, 2, seeded(seed)) for seed in range(4)), 3)
     first = next(dealer)
     kept = first.copy()
     list(dealer)

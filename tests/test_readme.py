@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from processes import ROOT, run_script
 
-from autoencoding.training.model import Model
+from autoencoding.training.run import Run
 
 TUTORIAL = ROOT / "docs" / "outliers.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -19,14 +19,14 @@ def examples_of(page):
 @pytest.fixture
 def one_epoch(monkeypatch):
     """However many are asked for: what the examples show is how, not how well."""
-    planned = Model._planned
+    planned = Run._planned
 
     def shortened(*args):
         progress = planned(*args)
         progress.epochs = 1
         return progress
 
-    monkeypatch.setattr(Model, "_planned", shortened)
+    monkeypatch.setattr(Run, "_planned", shortened)
 
 
 def run(example, **names):
@@ -55,7 +55,7 @@ def test_the_family_of_the_readme_runs(one_epoch):
     names = run(example, images=images, gray=gray, colour=colour)
     assert names["clean"].shape == (6, 784)
     assert names["new"].shape == (16, 784)
-    assert names["all_at_once"].code.drawn
+    assert names["all_at_once"].code.stochastic
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")

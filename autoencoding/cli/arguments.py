@@ -57,7 +57,7 @@ def count(text: str) -> int:
 
 def share(text: str) -> float:
     """Read a number between 0 and 1, for argparse."""
-    return _checked(checks.share, float(text))
+    return _checked(checks.number, float(text), above=0, below=1)
 
 
 def file(text: str) -> str:
@@ -132,7 +132,7 @@ def _seed(text: str) -> int:
 
 
 def _rate(text: str) -> float:
-    return _checked(checks.positive, float(text))
+    return _checked(checks.number, float(text), above=0)
 
 
 def _checked(check: Callable[..., Any], value: float, **limits: int) -> Any:

@@ -176,7 +176,7 @@ def _gray_and_colour(images: np.ndarray) -> Views:
 
 def _beside_pca(model: Autoencoder, views: Views) -> Measure:
     found = evaluate(model, rows(views.given))
-    return Measure(str(found), {} if model.objective.nats else {"PCA": found.pca_rmse})
+    return Measure(str(found), {} if model.objective.likelihood else {"PCA": found.pca_rmse})
 
 
 def _beside_gray(model: ColorizingAutoencoder, views: Views) -> Measure:

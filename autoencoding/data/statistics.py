@@ -1,58 +1,100 @@
-"""What is computed once from the training data: its moments and its principal components."""
+"""Statistics of the training data that a model keeps: for its scaling, and as its baselines."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import scipy.linalg
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
 
 from autoencoding.data.rows import Rows
-from autoencoding.parts.baselines import Ruler
-from autoencoding.parts.scaling import Scaling
+from autoencoding.parts.scaling import Scaler
+from autoencoding.parts.variables import variable
 
 SAMPLE_BYTES = 1 << 26  # of float32 rows that quantiles are taken of
 
 
+@dataclass(frozen=True)
+class Baselines:
+    """Compare reconstructions with the mean row and with PCA of the code's width.
+
+    Both are fitted on scaled training targets and kept as variables, so that a model carries its
+    own baselines with it.
+
+    Parameters
+    ----------
+    dim, k : int
+        Width of the targets and of the code.
+    """
+
+    dim: int
+    k: int
+
+    def residuals(self, target: tf.Tensor, reconstruction: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Return scaled targets less their reconstructions [n, dim], by 'model', 'mean', 'pca'.
+
+        Parameters
+        ----------
+        target, reconstruction : Tensor, shape [n, dim]
+            Scaled.
+        """
+        with tf1.variable_scope("ruler", reuse=tf1.AUTO_REUSE):  # its name in checkpoints
+            mean = variable("mean", [self.dim], "zeros", trainable=False)  # [dim]
+            components = variable("components", [self.k, self.dim], "zeros", trainable=False)
+        centred = target - mean  # [n, dim]
+        codes = tf.matmul(centred, components, transpose_b=True)  # [n, k]
+        return {
+            "model": target - reconstruction,  # [n, dim]
+            "mean": centred,  # [n, dim]
+            "pca": centred - tf.matmul(codes, components),  # [n, dim]
+        }
+
+
 def fit(
-    rows: Rows, input_scaling: Scaling, target_scaling: Scaling, ruler: Ruler
+    rows: Rows, input_scaler: Scaler, target_scaler: Scaler, baselines: Baselines
 ) -> dict[str, np.ndarray]:
-    """Compute the variables that are fitted to the data once, by full name, in one pass over it.
+    """Compute the variables of scalers and baselines, by full name, in one pass over the rows.
 
     Raises
     ------
     ValueError
         A row is not finite as float32, or the data is spread too widely for it.
     """
-    of_x, of_target = Moments(), Scatter()
-    some_x, some_target = (Sample(s.kind.levels) for s in (input_scaling, target_scaling))
-    for piece in rows.pieces():
-        input_scaling.kind.check(rows.form.names["x"], piece.x)
-        if piece.target is not piece.x:
-            target_scaling.kind.check(rows.form.names["target"], piece.target)
-            of_x.add(piece.x, piece.weight)
-            some_x.add(piece.x, piece.weight)
-        of_target.add(piece.target, piece.weight)
-        some_target.add(piece.target, piece.weight)
-    target = of_target.moments()
-    x, some_x = (of_x, some_x) if of_x.total else (target, some_target)
-    fitted = input_scaling.fit(x.mean, x.variance, some_x.quantiles())
-    fitted |= target_scaling.fit(target.mean, target.variance, some_target.quantiles())
-    offset, scale = (fitted[f"{target_scaling.scope}/{name}"] for name in ("mean", "scale"))
-    components = of_target.components(scale, ruler.k)
-    return fitted | ruler.fit((target.mean - offset) / scale, components)
+    x_moments, target_moments = Moments(), PrincipalComponents()
+    x_sample, target_sample = (Sample(s.scaling.levels) for s in (input_scaler, target_scaler))
+    for chunk in rows.chunks():
+        input_scaler.scaling.check(rows.names["x"], chunk.x)
+        if chunk.target is not chunk.x:
+            target_scaler.scaling.check(rows.names["target"], chunk.target)
+            x_moments.add(chunk.x, chunk.weight)
+            x_sample.add(chunk.x, chunk.weight)
+        target_moments.add(chunk.target, chunk.weight)
+        target_sample.add(chunk.target, chunk.weight)
+    target = target_moments.moments()
+    x, x_sample = (x_moments, x_sample) if x_moments.total else (target, target_sample)
+    fitted = input_scaler.fit(x.mean, x.variance, x_sample.quantiles())
+    fitted |= target_scaler.fit(target.mean, target.variance, target_sample.quantiles())
+    offset, scale = (fitted[f"{target_scaler.scope}/{name}"] for name in ("mean", "scale"))
+    components = target_moments.components(scale, baselines.k)  # [k, dim]
+    return fitted | {
+        "ruler/mean": (target.mean - offset) / scale,  # [dim]
+        "ruler/components": components,
+    }
 
 
 Weighted = tuple[np.ndarray, np.ndarray | None]
 
 
 class Sample:
-    """Rows at even distances, as many as `SAMPLE_BYTES` hold, and their quantiles.
+    """Sample rows at even distances, up to `SAMPLE_BYTES`, for their quantiles.
 
     Parameters
     ----------
     levels : sequence of float
-        Of the quantiles, 0 to 1; where there are none, no rows are kept.
+        Of the quantiles, 0 to 1; without any, no rows are kept.
     """
 
     def __init__(self, levels: Sequence[float]) -> None:
@@ -74,7 +116,7 @@ class Sample:
             self._kept, self.distance = [(rows[::2].copy(), weight[::2])], 2 * self.distance
 
     def quantiles(self) -> np.ndarray:
-        """Of each feature, [levels, d]: the least values with so much weight up to them."""
+        """Return each feature's quantiles, [levels, d], by the weights of the rows."""
         if not self.levels:
             return np.zeros((0, 1))
         rows, weight = self._all()
@@ -85,17 +127,33 @@ class Sample:
         return np.concatenate(rows), np.concatenate(weights)
 
 
-class Moments:
-    """Mean [d] and sum of squared deviations [d] of rows, in float64 and piece by piece.
+def squares(deviations: np.ndarray) -> np.ndarray:
+    """Return the sums of squared deviations [n, d] of each feature, [d]."""
+    return np.einsum("nd,nd->d", deviations, deviations)  # [d]
 
-    Pieces are merged by the formulas of Chan, Golub & LeVeque (1983), which lose no digits to
+
+def products(deviations: np.ndarray) -> np.ndarray:
+    """Return the sums of products of deviations [n, d] of each two features, [d, d]."""
+    return deviations.T @ deviations  # [d, d]
+
+
+class Moments:
+    """Compute the mean [d] and sums of products of deviations, in float64 and chunk by chunk.
+
+    Chunks are merged by the formulas of Chan, Golub & LeVeque (1983), which lose no digits to
     the mean.
+
+    Parameters
+    ----------
+    multiply : callable
+        `squares` for variances alone, or `products`.
     """
 
-    def __init__(self) -> None:
+    def __init__(self, multiply: Callable[[np.ndarray], np.ndarray] = squares) -> None:
+        self.multiply = multiply
         self.total = 0.0  # sum of weights
         self.mean: np.ndarray = np.zeros(1)  # [d]
-        self.spread: np.ndarray = np.zeros(1)  # [d]
+        self.sums: np.ndarray = np.zeros(1)  # [d] or [d, d]
 
     def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Take in rows [m, d], each with a weight [m] or 1."""
@@ -109,44 +167,27 @@ class Moments:
             centred *= np.sqrt(weight.astype(np.float64))[:, None]
         both = self.total + total
         delta = (mean - self.mean)[None]  # [1, d]
-        self.spread = self.spread + self._squares(centred)
-        self.spread += self._squares(delta) * (self.total * total / both)
+        self.sums = self.sums + self.multiply(centred)
+        self.sums += self.multiply(delta) * (self.total * total / both)
         self.mean = self.mean + delta[0] * (total / both)  # [d]
         self.total = both
 
     @property
     def variance(self) -> np.ndarray:
-        """Of each feature, [d]."""
-        return self.spread / self.total
-
-    @staticmethod
-    def _squares(deviations: np.ndarray) -> np.ndarray:
-        return np.einsum("nd,nd->d", deviations, deviations)  # [d]
+        """Variance of each feature, [d]."""
+        return (self.sums if self.sums.ndim == 1 else np.diag(self.sums)) / self.total
 
 
-class Products(Moments):
-    """The same with a spread of [d, d]: sums of products of deviations."""
+class PrincipalComponents:
+    """Compute the moments and the principal components of rows, chunk by chunk.
 
-    @property
-    def variance(self) -> np.ndarray:
-        """Of each feature, [d]."""
-        return np.diag(self.spread) / self.total
-
-    @staticmethod
-    def _squares(deviations: np.ndarray) -> np.ndarray:
-        return deviations.T @ deviations  # [d, d]
-
-
-class Scatter:
-    """Moments of rows, and what their principal components need.
-
-    That is the rows themselves as long as there are fewer than columns, and products from then
+    It keeps the rows themselves as long as there are fewer than columns, and products from then
     on, so that memory stays below d x d.
     """
 
     def __init__(self) -> None:
         self._few: list[Weighted] = []  # rows, and weights or None, that are not multiplied yet
-        self._products = Products()
+        self._products = Moments(products)
 
     def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Take in rows [m, d], each with a weight [m] or 1."""
@@ -162,7 +203,7 @@ class Scatter:
         self._few = []
 
     def moments(self) -> Moments:
-        """Mean and variance of all rows."""
+        """Return mean and variance of all rows."""
         if self._products.total:
             self._multiply()
             return self._products
@@ -172,7 +213,7 @@ class Scatter:
         return found
 
     def components(self, scale: np.ndarray, k: int) -> np.ndarray:
-        """Find the k directions that keep most of the variance of (rows - mean) / scale.
+        """Return the k directions that keep most of the variance of (rows - mean) / scale.
 
         By the theorem of Eckart & Young (1936), no affine image of a code of k numbers comes
         nearer to the rows, in squared error, than their projection onto these.
@@ -190,7 +231,7 @@ class Scatter:
         mean, d = self.moments().mean, len(scale)
         components = np.zeros((k, d), np.float32)
         if self._products.total:
-            matrix = self._products.spread / scale / scale[:, None]  # [d, d]
+            matrix = self._products.sums / scale / scale[:, None]  # [d, d]
             components[: min(k, d)] = _leading(matrix, min(k, d)).T
             return components  # [k, d]
         # the smaller of the two symmetric matrices that share their spectrum
@@ -204,13 +245,13 @@ class Scatter:
 
 
 def _centred(rows: np.ndarray, weight: np.ndarray | None, mean: np.ndarray) -> np.ndarray:
-    """Deviations from the mean, [m, d], each by the root of its weight."""
+    """Return deviations from the mean [m, d], each times the root of its weight."""
     root = 1 if weight is None else np.sqrt(weight.astype(np.float64))[:, None]  # [m, 1]
     return root * (rows - mean)  # [m, d]
 
 
 def _leading(matrix: np.ndarray, k: int) -> np.ndarray:
-    """Eigenvectors [m, k] of the k largest eigenvalues of a symmetric matrix [m, m]."""
+    """Return the eigenvectors [m, k] of a symmetric matrix's k largest eigenvalues."""
     size = len(matrix)
     _, vectors = scipy.linalg.eigh(matrix, subset_by_index=(size - k, size - 1))
     return vectors[:, ::-1]  # [m, k]

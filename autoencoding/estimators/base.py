@@ -55,6 +55,7 @@ class AutoencoderEstimator(BaseEstimator):
     random_state: int | np.random.RandomState | None
 
     model_: Autoencoder
+    _recipe: tuple[Any, ...] | None = None  # of the model, to find out whether it can be used again
 
     def _fit(self, X: ArrayLike) -> np.ndarray:
         """Train a model on X [n, d] from the beginning; return X as an array."""
@@ -82,7 +83,7 @@ class AutoencoderEstimator(BaseEstimator):
             **(self.model_params or {}),
         }
         recipe = self.model, columns, int(self.n_components), options
-        if getattr(self, "_recipe", None) != recipe:
+        if self._recipe != recipe:
             self._model = MODELS[self.model](*recipe[1:3], checkpoint=None, **options)
             self._recipe = copy.deepcopy(recipe)
         return self._model

@@ -16,6 +16,7 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.estimators.base import AutoencoderEstimator
+from autoencoding.reports.evaluation import residuals
 
 # Neither scales nor weights follow a few wild rows (`benchmarks/outliers.py`)
 ROBUST = {"scaling": {"name": "robust", "spread": 1.0}, "loss": "mae", "optimizer": "adam"}
@@ -127,7 +128,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         ValueError
             There are too few rows for that rate.
         """
-        rate = checks.share("false_alarm_rate", false_alarm_rate)
+        rate = checks.number("false_alarm_rate", false_alarm_rate, above=0, below=1)
         errors = np.sort(-self.score_samples(X))  # [n]
         rank = math.ceil((len(errors) + 1) * (1 - rate))
         if rank > len(errors):
@@ -163,9 +164,9 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
 def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Mean absolute error of each row [n, d], in the units of the scaling, [n]."""
     parts = checks.slices(*rows.shape)  # so that memory stays bounded
-    return np.concatenate([np.abs(model.residuals(rows[part])).mean(axis=1) for part in parts])
+    return np.concatenate([np.abs(residuals(model, rows[part])).mean(axis=1) for part in parts])
 
 
 def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """What each feature has in the mean absolute error of each row [n, d], [n, d]."""
-    return np.abs(model.residuals(rows)) / rows.shape[1]
+    return np.abs(residuals(model, rows)) / rows.shape[1]

@@ -15,6 +15,8 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from autoencoding.estimators.base import AutoencoderEstimator
+from autoencoding.parts.optimizers import Constant
+from autoencoding.reports.evaluation import row_errors
 
 # Columns scaled one by one: as `Autoencoder` has it, and as those of several layers have it
 NEAR = {"scaling": "feature"}
@@ -93,9 +95,13 @@ class AutoencoderTransformer(
         first = not hasattr(self, "model_")
         data = self._checked(X, reset=first)  # [n, d]
         model = self._model_for(data.shape[1]) if first else self.model_
-        loss = model.partial_train(data, self.batch_size)
+        model.epoch, model.schedule, model.warm_up = 1, Constant(), 0.0  # one pass, one rate
+        self._recipe = None  # so that `fit` makes a model of its own again
+        history = model.train(
+            data, self.batch_size, warm_start=True, verbose=False, progress_bar=False
+        )
         self.model_ = model
-        self.loss_curve_ = [*([] if first else self.loss_curve_), loss]
+        self.loss_curve_ = [*([] if first else self.loss_curve_), *history["loss"]]
         self.n_iter_ = len(self.loss_curve_)
         return self
 
@@ -120,7 +126,7 @@ class AutoencoderTransformer(
 
     def _errors(self, X: ArrayLike) -> np.ndarray:
         """Mean squared error of each row of X [n, d], in the units of the scaling, squared, [n]."""
-        return self.model_.squared_errors(self._checked(X))["model"]
+        return row_errors(self.model_, self._checked(X))["model"]
 
     @property
     def _n_features_out(self) -> int:

@@ -10,8 +10,7 @@ import tensorflow.compat.v1 as tf1
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.data import rows as sources
-from autoencoding.data.rows import RowsLike
+from autoencoding.data.rows import RowsLike, open_rows
 from autoencoding.parts.corruptions import Corruption
 
 
@@ -65,15 +64,14 @@ class DenoisingAutoencoder(Autoencoder):
         """
         self._require_trained()
         self._require_trainable()
-        form = self.form.without("target").without("condition")
-        key = checks.integer("seed", seed, minimum=0), 0
-        rows = sources.open_rows({"x": data}, form)
-        found = self._ports.run_all(self._corrupted, rows, self._draw, key)  # [n, input_dim]
-        return self._as_given(found, data, "x")
+        seed = checks.integer("seed", seed, minimum=0)
+        shapes = {"x": self._shapes["x"]}
+        rows = open_rows({"x": data}, shapes)
+        noisy = self._run(self._corrupted, rows, key=(self._draw, seed, 0))  # [n, input_dim]
+        return self._shaped_as(data, noisy, "x")
 
-    def _build_measures(self) -> dict[str, Any]:
-        """Add rows as they are corrupted for one draw."""
+    def _build_more(self) -> None:
+        """Add rows corrupted with a seed that is fed."""
         self._draw = tf1.placeholder(tf.int64, [2], name="draw")
         corrupted = self._corrupt(self._scaled["x"], self._draw)  # [n, input_dim], scaled
-        self._corrupted = self._input_scaling.unscale(corrupted)  # [n, input_dim], raw
-        return super()._build_measures()
+        self._corrupted = self._input_scaler.unscale(corrupted)  # [n, input_dim], raw

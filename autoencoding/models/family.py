@@ -63,4 +63,4 @@ def load(path: str | os.PathLike[str], **options: Any) -> Autoencoder:
     classes = {kind.__name__: kind for kind in CLASSES}
     if manifest["class"] not in classes:
         raise ValueError(f"checkpoint {prefix} is of a {manifest['class']}, not of the family")
-    return classes[manifest["class"]].load(path, **options)
+    return classes[manifest["class"]]._from_save(prefix, manifest, **options)

@@ -12,7 +12,7 @@ from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.data.rows import RowsLike
 from autoencoding.parts.networks import Dense
-from autoencoding.parts.scaling import STANDARD, Kind
+from autoencoding.parts.scaling import STANDARD, Scaling
 
 
 class StackedAutoencoder(Autoencoder):
@@ -54,7 +54,7 @@ class StackedAutoencoder(Autoencoder):
         *,
         activation: str = "elu",
         tied: bool = False,
-        scaling: str | dict[str, Any] | Kind | None = STANDARD,
+        scaling: str | dict[str, Any] | Scaling | None = STANDARD,
         **options: Any,
     ) -> None:
         if not layers:
@@ -96,7 +96,7 @@ class StackedAutoencoder(Autoencoder):
         """
         self._require_open()
         epoch = checks.integer("epoch", epoch, minimum=0)
-        if self.code.drawn or self.target_dim != self.input_dim or self.condition_dim:
+        if self.code.stochastic or self.target_dim != self.input_dim or self.condition_dim:
             raise ValueError("pretrain needs a plain code, no condition and the data as target")
         histories: list[dict[str, list[float]]] = []
         start: dict[str, np.ndarray] = {}

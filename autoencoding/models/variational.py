@@ -12,12 +12,11 @@ from numpy.typing import ArrayLike
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.data import rows as sources
 from autoencoding.data.rows import Rows, RowsLike
-from autoencoding.parts.codes import Gaussian, When
+from autoencoding.parts.codes import Gaussian, Step
 from autoencoding.parts.losses import Loss
 from autoencoding.parts.networks import Dense, Network
-from autoencoding.parts.scaling import STANDARD, Kind
+from autoencoding.parts.scaling import STANDARD, Scaling
 
 
 class VariationalAutoencoder(Autoencoder):
@@ -66,7 +65,7 @@ class VariationalAutoencoder(Autoencoder):
         free_bits: float = 0.0,
         network: str | dict[str, Any] | Network | None = None,
         loss: str | dict[str, Any] | Loss = "normal",
-        scaling: str | dict[str, Any] | Kind | None = STANDARD,
+        scaling: str | dict[str, Any] | Scaling | None = STANDARD,
         **options: Any,
     ) -> None:
         if network is None:
@@ -83,22 +82,20 @@ class VariationalAutoencoder(Autoencoder):
             **options,
         )
 
-    def _build_measures(self) -> dict[str, Any]:
-        """Add what the bounds are made of: one draw of the code for each row."""
+    def _build_more(self) -> None:
+        """Add the terms of the bounds, for one sample of each row's code."""
         self._draw = tf1.placeholder(tf.int64, [2], name="draw")
-        when = When(self._draw, tf.ones([]))
-        code = self.code.draw(self._hidden, when)  # [n, hidden_dim]
-        output = self._decode(code, self._columns.get("condition"))  # [n, target_dim]
-        nats = self.objective.rows(self._scaled["target"], output)  # [n]
-        likelihood = -self.target_dim * self.objective.reported(nats, self._target_scaling)  # [n]
-        mean, log_variance = self.code.moments(self._hidden)  # [n, hidden_dim] each
-        noise = (code - mean) * tf.exp(-0.5 * log_variance)  # [n, hidden_dim]
-        prior = -0.5 * tf.square(code)  # [n, hidden_dim], but for a constant
+        hidden = self._pass.hidden  # [n, 2 hidden_dim]
+        sampled = self._forward(self._scaled, Step(self._draw, tf.ones([])))
+        nats = self.objective.row_errors(self._scaled["target"], sampled.output)  # [n]
+        likelihood = -self.target_dim * self.objective.in_data_units(nats, self._target_scaler)
+        mean, log_variance = self.code.moments(hidden)  # [n, hidden_dim] each
+        noise = (sampled.code - mean) * tf.exp(-0.5 * log_variance)  # [n, hidden_dim]
+        prior = -0.5 * tf.square(sampled.code)  # [n, hidden_dim], but for a constant
         posterior = -0.5 * (tf.square(noise) + log_variance)  # [n, hidden_dim], but for the same
-        divergence = tf.reduce_sum(self.code.divergence(self._hidden), axis=1)  # [n]
+        divergence = tf.reduce_sum(self.code.divergence(hidden), axis=1)  # [n]
         self._bound = likelihood - divergence  # [n]
         self._log_weight = likelihood + tf.reduce_sum(prior - posterior, axis=1)  # [n]
-        return super()._build_measures()
 
     def elbo(
         self, data: RowsLike, condition: RowsLike | None = None, *, samples: int = 1, seed: int = 0
@@ -114,7 +111,9 @@ class VariationalAutoencoder(Autoencoder):
         seed : int
             Of the draws.
         """
-        drawn = self._each_draw(self._bound, self._rows(data, condition), samples, seed)
+        drawn = self._each_draw(
+            self._bound, self._open_rows_to_encode(data, condition), samples, seed
+        )
         return np.mean(list(drawn), axis=0)  # [n]
 
     def log_likelihood(
@@ -135,7 +134,9 @@ class VariationalAutoencoder(Autoencoder):
             As `elbo` takes them.
         """
         found = np.float64(-np.inf)
-        for weight in self._each_draw(self._log_weight, self._rows(data, condition), samples, seed):
+        for weight in self._each_draw(
+            self._log_weight, self._open_rows_to_encode(data, condition), samples, seed
+        ):
             found = np.logaddexp(found, weight)  # [n]
         return found - np.log(samples)
 
@@ -182,11 +183,9 @@ class VariationalAutoencoder(Autoencoder):
 
     def _code_of(self, name: str, row: ArrayLike, condition: ArrayLike | None) -> np.ndarray:
         """Code [1, hidden_dim] of one row [input_dim], called so in messages."""
-        self._require_trained()
         told = None if condition is None else [condition]
-        given = {"x": np.reshape(row, (1, -1)), "condition": told}
-        rows = sources.open_rows(given, self.form.without("target").called(x=name))
-        return self._ports.run_all(self._ports.encoded, rows)
+        rows = self._open_rows_to_encode(np.reshape(row, (1, -1)), told, name)
+        return self._run(self.encoded, rows)  # [1, hidden_dim]
 
     def _each_draw(
         self, fetch: tf.Tensor, rows: Rows, samples: int, seed: int
@@ -194,5 +193,5 @@ class VariationalAutoencoder(Autoencoder):
         """A fetch of n rows, [n] float64, for one draw of the codes after another."""
         samples, seed = checks.integer("samples", samples), checks.integer("seed", seed, minimum=0)
         for number in range(samples):
-            key = seed, number * rows.n_rows
-            yield self._ports.run_all(fetch, rows, self._draw, key).astype(np.float64)
+            key = self._draw, seed, number * rows.n_rows
+            yield self._run(fetch, rows, key=key).astype(np.float64)  # [n]

@@ -1,4 +1,8 @@
-"""Codes: what becomes of an encoder's output before the decoder sees it."""
+"""Codes: how the encoder's output becomes the code that the decoder sees.
+
+`hidden` is the encoder's output, [n, width(hidden_dim)]. `step` is None in inference, where codes
+are not sampled.
+"""
 
 from __future__ import annotations
 
@@ -8,44 +12,44 @@ from typing import NamedTuple
 import tensorflow as tf
 
 from autoencoding import checks
-from autoencoding.parts.registry import Parts
+from autoencoding.parts.registry import Registry
 
-LOG_VARIANCE = 20.0  # the largest, and its opposite the least: their exponentials stay finite
+LOG_VARIANCE = 20.0  # the largest, and its negative the least: their exponentials stay finite
 
 
-class When(NamedTuple):
-    """Where training stands, for what is drawn or grows as it goes on."""
+class Step(NamedTuple):
+    """A step of training, for codes that are sampled and penalties that grow."""
 
-    seed: tf.Tensor  # [2], another at every step
-    done: tf.Tensor  # [], the share of the planned steps that has been taken
+    seed: tf.Tensor  # [2], different at every step
+    progress: tf.Tensor  # [], the share of the planned steps that has been taken
 
 
 @dataclass(frozen=True)
-class Code:
-    """The encoder's output as it is, and what a model asks of any code."""
+class Plain:
+    """Take the encoder's output as the code, as in the chapter."""
 
-    drawn = False  # whether training draws it, and it costs nats
+    stochastic = False  # whether training samples the code and charges its KL divergence
 
     def width(self, hidden_dim: int) -> int:
-        """How many numbers the encoder has to give for a code of so many."""
+        """Return how many numbers the encoder must give for a code of `hidden_dim`."""
         return hidden_dim
 
     def mean(self, hidden: tf.Tensor) -> tf.Tensor:
-        """Encoder output [n, width] to codes [n, hidden_dim], without drawing."""
+        """Return the codes [n, hidden_dim] of inference."""
         return hidden  # [n, hidden_dim]
 
-    def draw(self, hidden: tf.Tensor, when: When) -> tf.Tensor:
-        """The same for training."""
+    def sample(self, hidden: tf.Tensor, step: Step) -> tf.Tensor:
+        """Return the codes [n, hidden_dim] of a training step."""
         return hidden  # [n, hidden_dim]
 
-    def penalty(self, hidden: tf.Tensor, when: When | None) -> tf.Tensor | None:
-        """What the code of each row costs in nats, [n]; in full where `when` is None."""
+    def penalty(self, hidden: tf.Tensor, step: Step | None) -> tf.Tensor | None:
+        """Return the penalty of each row's code in nats [n], or None if there is none."""
         return None
 
 
 @dataclass(frozen=True)
-class Gaussian(Code):
-    """A normal distribution with a mean and variance for each number (Kingma & Welling 2014).
+class Gaussian:
+    """Sample each number of the code from a normal distribution (Kingma & Welling 2014).
 
     Parameters
     ----------
@@ -55,52 +59,54 @@ class Gaussian(Code):
         Share of the planned steps in which that weight rises from 0, 0 to below 1 (Sonderby et
         al. 2016).
     free_bits : float
-        Nats that the divergence of each number may have at no cost (Kingma et al. 2016, sec. C.8,
-        here by row).
+        Nats of divergence that each number of the code may have without penalty (Kingma et al.
+        2016, sec. C.8, here for each row).
     """
 
     beta: float = 1.0
     warm_up: float = 0.0
     free_bits: float = 0.0
 
-    drawn = True
+    stochastic = True
 
     def __post_init__(self) -> None:
-        checks.at_least_zero("beta", self.beta)
-        checks.fraction("warm_up", self.warm_up)
-        checks.at_least_zero("free_bits", self.free_bits)
+        checks.number("beta", self.beta, minimum=0)
+        checks.number("warm_up", self.warm_up, minimum=0, below=1)
+        checks.number("free_bits", self.free_bits, minimum=0)
 
     def width(self, hidden_dim: int) -> int:
-        """See `Code`."""
+        """Return the number of means and log-variances."""
         return 2 * hidden_dim
 
     def mean(self, hidden: tf.Tensor) -> tf.Tensor:
-        """See `Code`."""
+        """Return the means [n, hidden_dim]."""
         return self.moments(hidden)[0]  # [n, hidden_dim]
 
-    def draw(self, hidden: tf.Tensor, when: When) -> tf.Tensor:
-        """See `Code`."""
+    def sample(self, hidden: tf.Tensor, step: Step) -> tf.Tensor:
+        """Return a sample [n, hidden_dim] of each row's distribution."""
         mean, log_variance = self.moments(hidden)  # [n, hidden_dim] each
-        noise = tf.random.stateless_normal(tf.shape(mean), when.seed)  # [n, hidden_dim]
+        noise = tf.random.stateless_normal(tf.shape(mean), step.seed)  # [n, hidden_dim]
         return mean + tf.exp(0.5 * log_variance) * noise  # [n, hidden_dim]
 
-    def penalty(self, hidden: tf.Tensor, when: When | None) -> tf.Tensor:
-        """See `Code`."""
+    def penalty(self, hidden: tf.Tensor, step: Step | None) -> tf.Tensor:
+        """Return `beta` times the KL divergence of each row, [n], without warm-up in inference."""
         divergence = tf.maximum(self.divergence(hidden), self.free_bits)  # [n, hidden_dim]
         weight = tf.constant(self.beta)  # []
-        if when is not None and self.warm_up:
-            weight *= tf.minimum(1.0, when.done / self.warm_up)  # []
+        if step is not None and self.warm_up:
+            weight *= tf.minimum(1.0, step.progress / self.warm_up)  # []
         return weight * tf.reduce_sum(divergence, axis=1)  # [n]
 
     def moments(self, hidden: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """Encoder output [n, 2 hidden_dim] to mean and log-variance, [n, hidden_dim] each."""
+        """Split hidden [n, 2 hidden_dim] into mean and log-variance, [n, hidden_dim] each."""
         mean, log_variance = tf.split(hidden, 2, axis=1)  # [n, hidden_dim] each
         return mean, tf.clip_by_value(log_variance, -LOG_VARIANCE, LOG_VARIANCE)
 
     def divergence(self, hidden: tf.Tensor) -> tf.Tensor:
-        """KL divergence of each number from the standard normal, in nats, [n, hidden_dim]."""
+        """Return the KL divergence of each number from the standard normal, [n, hidden_dim]."""
         mean, log_variance = self.moments(hidden)  # [n, hidden_dim] each
         return 0.5 * (tf.square(mean) + tf.exp(log_variance) - log_variance - 1)
 
 
-CODES: Parts = {"plain": Code, "gaussian": Gaussian}
+Code = Plain | Gaussian
+
+CODES: Registry = {"plain": Plain, "gaussian": Gaussian}

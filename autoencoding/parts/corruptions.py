@@ -1,7 +1,7 @@
-"""Corruptions: what spoils the rows that a denoising model trains on, while the target is clean.
+"""Corruptions of the rows that a denoising model trains on; the target stays clean.
 
 They act on rows in the units of the scaling: standard deviations about the mean for 'global' and
-'feature', shares of the range for `Range`, raw units for None. Vincent et al. (2010), sec. 3.2.
+'feature', 0 to 1 for `Range`, raw units for None (Vincent et al. 2010, sec. 3.2).
 """
 
 from __future__ import annotations
@@ -13,21 +13,22 @@ from typing import Any
 import tensorflow as tf
 
 from autoencoding import checks
-from autoencoding.parts import registry as parts
-from autoencoding.parts.registry import Parts
+from autoencoding.parts import registry
+from autoencoding.parts.registry import Registry
 
 Corruption = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]  # (x [n, d], seed [2]) -> x [n, d]
 
 
 @dataclass(frozen=True)
 class GaussianNoise:
-    """Add normal noise to every entry, and clip if there are bounds.
+    """Add normal noise to every entry, and clip the sum if bounds are given.
 
     Parameters
     ----------
     std, mean : float
+        Of the noise.
     low, high : float, optional
-        What the sum is clipped to.
+        Bounds of the sum.
     """
 
     std: float = 0.5
@@ -36,13 +37,13 @@ class GaussianNoise:
     high: float | None = None
 
     def __post_init__(self) -> None:
-        checks.at_least_zero("std", self.std)
+        checks.number("std", self.std, minimum=0)
         for name in ("mean", "low", "high"):
             if getattr(self, name) is not None:
-                checks.real(name, getattr(self, name))
+                checks.number(name, getattr(self, name))
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Corrupt rows [n, d]."""
+        """Return rows [n, d] with noise drawn from a seed [2]."""
         noisy = x + tf.random.stateless_normal(tf.shape(x), seed, self.mean, self.std)  # [n, d]
         noisy = noisy if self.low is None else tf.maximum(noisy, self.low)  # [n, d]
         return noisy if self.high is None else tf.minimum(noisy, self.high)  # [n, d]
@@ -50,34 +51,35 @@ class GaussianNoise:
 
 @dataclass(frozen=True)
 class Masking:
-    """Put 0 in place of some entries: the mean, or the low end of a `Range`.
+    """Replace some entries by 0: the mean, or the low end of a `Range`.
 
     Parameters
     ----------
     fraction : float
-        How likely each entry is to be lost, 0 to below 1.
+        Probability that an entry is replaced, 0 to below 1.
     """
 
     fraction: float = 0.3
 
     def __post_init__(self) -> None:
-        checks.fraction("fraction", self.fraction)
+        checks.number("fraction", self.fraction, minimum=0, below=1)
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Corrupt rows [n, d]."""
+        """Return rows [n, d] with noise drawn from a seed [2]."""
         kept = tf.random.stateless_uniform(tf.shape(x), seed) >= self.fraction  # [n, d]
         return tf.where(kept, x, tf.zeros_like(x))  # [n, d]
 
 
 @dataclass(frozen=True)
 class SaltAndPepper:
-    """Put a low or a high value, each as likely, in place of some entries.
+    """Replace some entries by a low or a high value, with equal probability.
 
     Parameters
     ----------
     fraction : float
-        How likely each entry is to be lost, 0 to below 1.
+        Probability that an entry is replaced, 0 to below 1.
     low, high : float
+        The values, in the units of the scaling.
     """
 
     fraction: float = 0.3
@@ -85,18 +87,18 @@ class SaltAndPepper:
     high: float = 1.0
 
     def __post_init__(self) -> None:
-        checks.fraction("fraction", self.fraction)
-        checks.real("low", self.low)
-        checks.real("high", self.high)
+        checks.number("fraction", self.fraction, minimum=0, below=1)
+        checks.number("low", self.low)
+        checks.number("high", self.high)
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Corrupt rows [n, d]."""
+        """Return rows [n, d] with noise drawn from a seed [2]."""
         drawn = tf.random.stateless_uniform(tf.shape(x), seed)  # [n, d]
         extreme = tf.where(drawn < self.fraction / 2, float(self.low), float(self.high))  # [n, d]
         return tf.where(drawn < self.fraction, extreme, x)  # [n, d]
 
 
-CORRUPTIONS: Parts = {
+CORRUPTIONS: Registry = {
     "gaussian": GaussianNoise,
     "masking": Masking,
     "salt-and-pepper": SaltAndPepper,
@@ -104,44 +106,42 @@ CORRUPTIONS: Parts = {
 
 
 @dataclass(frozen=True)
-class Absent:
-    """A function that a saved model was made with, and that is not at hand.
+class MissingFunction:
+    """Stand for a function of the user's that a saved model was made with.
 
     Parameters
     ----------
     function : str
-        What it was called.
+        Its module and name.
     """
 
     function: str
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Stand in for it where the graph is built."""
+        """Return rows [n, d] as they are, while the graph is built."""
         return x  # [n, d]
 
 
-def find(value: Any) -> Corruption | None:
-    """Find a corruption by its name, by its description, or as it is; None for none.
+def find(value: Any) -> Corruption:
+    """Return the corruption that a caller has named, described or made.
 
     Raises
     ------
     ValueError, TypeError
-        It is none of these, or a parameter is not what the corruption takes.
+        It is none of these, or a parameter is not one of the corruption's.
     """
-    if value is None or callable(value):
+    if callable(value):
         return value
     if isinstance(value, Mapping) and "function" in value:
-        return Absent(value["function"])
-    return parts.find("corruption", value, CORRUPTIONS)
+        return MissingFunction(value["function"])
+    return registry.find("corruption", value, CORRUPTIONS)
 
 
-def describe(corruption: Corruption | None) -> dict[str, Any] | None:
-    """What `find` needs to find it again, as JSON takes it: a function by its name."""
-    if corruption is None:
-        return None
+def describe(corruption: Corruption) -> dict[str, Any]:
+    """Return the dict from which `find` makes it again, as JSON can hold it; functions by name."""
     if type(corruption) in CORRUPTIONS.values():
-        return parts.describe(corruption, CORRUPTIONS)
-    if isinstance(corruption, Absent):
+        return registry.describe(corruption, CORRUPTIONS)
+    if isinstance(corruption, MissingFunction):
         return {"function": corruption.function}
     name = getattr(corruption, "__qualname__", type(corruption).__qualname__)
     return {"function": f"{corruption.__module__}.{name}"}

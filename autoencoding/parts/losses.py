@@ -1,8 +1,8 @@
-"""Losses: what training makes small, and the link from a network's output to a reconstruction.
+"""Losses: what training minimises, and the output activation that belongs to it.
 
-A loss is a mean of row errors, reduced to the figure that is trained on. Since the row errors add
-up, the loss of a whole epoch is the reduced mean of all its rows: for the RMSE, a mean of the
-batches' roots would lie below it, and at one row a batch even below the bound that PCA sets.
+A loss is a mean of row errors, and a function of that mean. As row errors add up, the loss of an
+epoch is that of all its rows: a mean of the batches' root mean squares would lie below it, and at
+one row a batch even below the bound that PCA sets.
 """
 
 from __future__ import annotations
@@ -14,82 +14,77 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
-from autoencoding.parts.registry import Parts
-from autoencoding.parts.scaling import Scaling
+from autoencoding.parts.registry import Registry
+from autoencoding.parts.scaling import Scaler
 from autoencoding.parts.variables import variable
 
-LINKS = {"linear": tf.identity, "sigmoid": tf.sigmoid}
+ACTIVATIONS = {"linear": tf.identity, "sigmoid": tf.sigmoid}
 
 
 class Loss:
-    """What a model asks of its loss, and what most answer."""
+    """Define what a model asks of its loss, with the answers that most give."""
 
-    affine_link = True  # whether reconstructions are an affine map of the output
-    nats = False  # whether row errors are negative log-likelihoods, to which nats may be added
+    affine = True  # whether reconstructions are an affine function of the network's output
+    likelihood = False  # whether row errors are negative log-likelihoods, in nats
     compiles = True  # whether XLA makes it faster
-    shares = False  # whether targets must be scaled to from 0 to 1
+    unit_interval = False  # whether targets must be scaled to from 0 to 1
 
-    def link(self, output: tf.Tensor) -> tf.Tensor:
-        """Network output [n, d] to scaled reconstruction [n, d]."""
+    def activation(self, output: tf.Tensor) -> tf.Tensor:
+        """Return the scaled reconstruction [n, d] of a network's output [n, d]."""
         return output  # [n, d]
 
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Error of each row [n], a mean over its entries, from scaled targets and output [n, d]."""
+    def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        """Return each row's mean error [n], from scaled targets and output [n, d]."""
         raise NotImplementedError
 
-    def reduce(self, mean: tf.Tensor) -> tf.Tensor:
-        """Mean row error to the figure that is trained on, both []."""
+    def from_mean(self, mean: tf.Tensor) -> tf.Tensor:
+        """Return the loss that is minimised, of the mean of row errors; same shape."""
         return mean  # []
 
-    def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-        """That figure in the units that are reported, of the same shape."""
-        return value
+    def in_data_units(self, loss: tf.Tensor, scaler: Scaler) -> tf.Tensor:
+        """Return the loss in the units that are reported; same shape."""
+        return loss
 
 
 @dataclass(frozen=True)
 class Difference(Loss):
-    """A loss of differences between scaled targets and reconstructions.
+    """Compare scaled reconstructions with targets, by mean squares unless a subclass differs.
 
     Parameters
     ----------
     output : {'linear', 'sigmoid'}
-        The link; a sigmoid wants targets scaled by `Range`.
+        The output activation; a sigmoid needs targets scaled by `Range`.
     """
 
     output: str = "linear"
 
     def __post_init__(self) -> None:
-        checks.choice("output", self.output, LINKS)
+        checks.choice("output", self.output, ACTIVATIONS)
 
     @property
-    def affine_link(self) -> bool:  # type: ignore[override]
-        """Whether the link is linear."""
+    def affine(self) -> bool:  # type: ignore[override]
         return self.output == "linear"
 
     @property
-    def shares(self) -> bool:  # type: ignore[override]
-        """Whether the link leaves no other numbers."""
+    def unit_interval(self) -> bool:  # type: ignore[override]
         return self.output == "sigmoid"
 
-    def link(self, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
-        return LINKS[self.output](output)  # [n, d]
+    def activation(self, output: tf.Tensor) -> tf.Tensor:
+        return ACTIVATIONS[self.output](output)  # [n, d]
 
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`: mean squares, unless a subclass says otherwise."""
-        return tf.reduce_mean(tf.square(self.link(output) - target), axis=1)  # [n]
+    def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(tf.square(self.activation(output) - target), axis=1)  # [n]
 
-    def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-        """See `Loss`: in the units of the scaling."""
-        return value * scaling.unit()
+    def in_data_units(self, loss: tf.Tensor, scaler: Scaler) -> tf.Tensor:
+        return loss * scaler.unit()
 
 
 @dataclass(frozen=True)
 class RMSE(Difference):
-    """Root of the mean squared error over all entries, as in the chapter's listing 11.2."""
+    """Take the root of the mean squared error over all entries, as in listing 11.3."""
 
-    def reduce(self, mean: tf.Tensor) -> tf.Tensor:
-        """Root of the mean row error [], with gradient 0 where the reconstruction is perfect.
+    def from_mean(self, mean: tf.Tensor) -> tf.Tensor:
+        """Return the root, with gradient 0 where the reconstruction is perfect.
 
         The root's own gradient there is infinite, times an error of 0: NaN in every weight.
         """
@@ -100,25 +95,23 @@ class RMSE(Difference):
 
 @dataclass(frozen=True)
 class MSE(Difference):
-    """Mean squared error over all entries; reported in squared units."""
+    """Take the mean squared error over all entries; it is reported in squared units."""
 
-    def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-        """See `Loss`."""
-        return value * tf.square(scaling.unit())
+    def in_data_units(self, loss: tf.Tensor, scaler: Scaler) -> tf.Tensor:
+        return loss * tf.square(scaler.unit())
 
 
 @dataclass(frozen=True)
 class MAE(Difference):
-    """Mean absolute error over all entries."""
+    """Take the mean absolute error over all entries."""
 
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
-        return tf.reduce_mean(tf.abs(self.link(output) - target), axis=1)  # [n]
+    def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
+        return tf.reduce_mean(tf.abs(self.activation(output) - target), axis=1)  # [n]
 
 
 @dataclass(frozen=True)
 class SSIM(Difference):
-    """One less the mean structural similarity of images (Wang et al. 2004, eq. 13).
+    """Take 1 less the mean structural similarity of images (Wang et al. 2004, eq. 13).
 
     Gaussian windows of 11 x 11 pixels, a standard deviation of 1.5, K1 = 0.01, K2 = 0.03, for
     values from 0 to 1.
@@ -134,7 +127,7 @@ class SSIM(Difference):
     shape: tuple[int, ...] | None = None
 
     compiles = False
-    shares = True
+    unit_interval = True
 
     def __post_init__(self) -> None:
         super().__post_init__()
@@ -147,63 +140,58 @@ class SSIM(Difference):
                 )
             object.__setattr__(self, "shape", shape)
 
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
+    def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         if self.shape is None:
             raise ValueError("loss 'ssim' needs its shape (height, width, channels) with rows")
-        images = [tf.reshape(some, [-1, *self.shape]) for some in (target, self.link(output))]
-        return 1 - tf.image.ssim(*images, max_val=1.0)  # [n]
+        pair = [tf.reshape(image, [-1, *self.shape]) for image in (target, self.activation(output))]
+        return 1 - tf.image.ssim(*pair, max_val=1.0)  # [n]
 
-    def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-        """See `Loss`."""
-        return value
+    def in_data_units(self, loss: tf.Tensor, scaler: Scaler) -> tf.Tensor:
+        return loss
 
 
 @dataclass(frozen=True)
 class BinaryCrossEntropy(Loss):
-    """Binary cross-entropy of logits, in nats: targets are shares, from 0 to 1 when scaled.
+    """Take the binary cross-entropy of logits, in nats, for targets scaled to from 0 to 1.
 
-    For targets of 0 and 1 this is the negative log-likelihood of a Bernoulli distribution.
+    For targets of 0 and 1 it is the negative log-likelihood of a Bernoulli distribution.
     """
 
-    affine_link = False
-    nats = True
-    shares = True
+    affine = False
+    likelihood = True
+    unit_interval = True
 
-    def link(self, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
+    def activation(self, output: tf.Tensor) -> tf.Tensor:
         return tf.sigmoid(output)  # [n, d]
 
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
+    def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         entropy = tf.nn.sigmoid_cross_entropy_with_logits(target, output)  # [n, d]
         return tf.reduce_mean(entropy, axis=1)  # [n]
 
 
 @dataclass(frozen=True)
 class Normal(Loss):
-    """Negative log-likelihood, in nats, of a normal distribution about the output.
+    """Take the negative log-likelihood, in nats, of a normal distribution about the output.
 
-    Its variance is one for all entries, and trained (Rybkin et al. 2021, sec. 4.1), so that it is
-    the mean squared error in the end; scaled, it stays above exp(-12).
+    It has one variance for all entries, which is trained (Rybkin et al. 2021, sec. 4.1) and so
+    becomes the mean squared error; in scaled units it stays above exp(-12).
     """
 
-    nats = True
+    likelihood = True
 
-    def rows(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """See `Loss`."""
+    def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         with tf1.variable_scope("loss", reuse=tf1.AUTO_REUSE):
-            fifth = variable("fifth_of_log_variance", [], "zeros")  # [], has far to go
+            fifth = variable("fifth_of_log_variance", [], "zeros")  # [], it has far to go
             log_variance = tf.maximum(5 * fifth, -12.0)  # []
         square = tf.reduce_mean(tf.square(output - target), axis=1)  # [n]
         return 0.5 * (square * tf.exp(-log_variance) + log_variance + math.log(2 * math.pi))
 
-    def reported(self, value: tf.Tensor, scaling: Scaling) -> tf.Tensor:
-        """See `Loss`: a density in raw units, so the logarithm of each scale comes on top."""
-        return value + scaling.mean_log_scale()
+    def in_data_units(self, loss: tf.Tensor, scaler: Scaler) -> tf.Tensor:
+        """Return the loss of a density in raw units, to which each scale adds its logarithm."""
+        return loss + scaler.mean_log_scale()
 
 
-LOSSES: Parts = {
+LOSSES: Registry = {
     "rmse": RMSE,
     "mse": MSE,
     "mae": MAE,

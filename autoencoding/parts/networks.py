@@ -1,9 +1,9 @@
-"""Networks: the layers between a scaled row and its code, and back.
+"""Networks: the layers from a scaled row to its code, and back.
 
-A network is asked for tensors several times while a graph is built, so its weights are variables
-under reuse. The layers next to the code and to the output have the chapter's names,
-`encode/weights`, `encode/biases`, `decode/weights` and `decode/biases`; those between are numbered
-from the outside in, so that an encoder's layer and its mirror image have the same number.
+A network is built several times in a graph, so its weights are variables under reuse. The layers
+next to the code and to the output have the chapter's names, `encode/weights`, `encode/biases`,
+`decode/weights` and `decode/biases`; those between are numbered from the outside in, so that a
+layer of the encoder and its mirror image have the same number.
 """
 
 from __future__ import annotations
@@ -17,7 +17,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
-from autoencoding.parts.registry import Parts
+from autoencoding.parts.registry import Registry
 from autoencoding.parts.variables import variable
 
 ACTIVATIONS = {
@@ -35,7 +35,7 @@ Shape = tuple[int, ...]
 
 
 class Network(Protocol):
-    """What a model asks of its network."""
+    """Define what a model asks of its network."""
 
     @property
     def compiles(self) -> bool:
@@ -46,41 +46,45 @@ class Network(Protocol):
         """Whether PCA of the code's width bounds its error from below."""
 
     def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
-        """Of a row and of a target: (d,), or (height, width, channels) of an image."""
+        """Return the shapes of a row and of a target: (d,), or (height, width, channels)."""
 
     def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
-        """How many a row takes there and back, roughly."""
+        """Return roughly how many multiplications a row takes to its code and back."""
 
     def encode(
         self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Scaled rows [n, input_dim], and conditions [n, c], to the code's parameters [n, width].
+        """Return the encoder's output [n, width] for scaled rows [n, input_dim].
 
-        The seed is the key of initial weights.
+        Parameters
+        ----------
+        x : Tensor, shape [n, input_dim]
+        width : int
+        seed : int
+            Key of the initial weights.
+        condition : Tensor, shape [n, condition_dim], optional
         """
 
     def decode(
         self, z: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Codes [n, hidden_dim], and conditions [n, c], to output [n, width]."""
+        """Return the decoder's output [n, width] for codes [n, hidden_dim]."""
 
 
 @dataclass(frozen=True)
 class Dense:
-    """Fully connected layers, and their mirror image, as in the chapter's listing 11.1 if none.
+    """Fully connected layers to the code, and their mirror image back.
+
+    Without hidden layers it is the network of the chapter's listing 11.3.
 
     Parameters
     ----------
     layers : sequence of int
-        Widths between the rows and the code.
-    activation : str
-        Of these, a key of `ACTIVATIONS`.
-    code : str
-        Activation of the code, another.
-    output : str
-        Activation of the output, another.
+        Widths of the hidden layers between the rows and the code.
+    activation, code, output : str
+        Activations of the hidden layers, of the code and of the output, keys of `ACTIVATIONS`.
     initial : {'glorot', 'normal'}
-        Initial weights; biases begin at 0.
+        Distribution of the initial weights; biases begin at 0.
     tied : bool
         Whether the decoder's weights are the encoder's, transposed (Vincent et al. 2010).
     """
@@ -103,41 +107,36 @@ class Dense:
 
     @property
     def affine_decoder(self) -> bool:
-        """See `Network`."""
         return not self.layers and self.output == "linear"
 
     def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
-        """See `Network`."""
         return (input_dim,), (target_dim,)
 
     def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
-        """See `Network`."""
         ways = (input_dim, *self.layers, hidden_dim), (target_dim, *self.layers, hidden_dim)
         return sum(a * b for way in ways for a, b in itertools.pairwise(way))
 
     def encode(
         self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """See `Network`."""
-        hidden = _beside(x, condition)  # [n, input_dim + c]
-        with tf1.variable_scope("encode", reuse=tf1.AUTO_REUSE):
+        hidden = _with_condition(x, condition)  # [n, input_dim + c]
+        with _scope("encode"):
             for number, size in enumerate(self.layers, start=1):
-                with tf1.variable_scope(f"hidden_{number}"):
+                with _scope(f"hidden_{number}"):
                     hidden = dense(hidden, size, self.initial, seed)  # [n, size]
                     hidden = ACTIVATIONS[self.activation](hidden)  # [n, size]
             hidden = dense(hidden, width, self.initial, seed)  # [n, width]
-            return ACTIVATIONS[self.code](hidden, name="code")  # [n, width]
+            return ACTIVATIONS[self.code](hidden)  # [n, width]
 
     def decode(
         self, z: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """See `Network`."""
-        hidden = _beside(z, condition)  # [n, hidden_dim + c]
+        hidden = _with_condition(z, condition)  # [n, hidden_dim + c]
         sizes = dict(enumerate(self.layers, start=1))
         mirrored = "encode"  # scope of the encoder's layer, where weights are tied
-        with tf1.variable_scope("decode", reuse=tf1.AUTO_REUSE):
+        with _scope("decode"):
             for number in reversed(sizes):
-                with tf1.variable_scope(f"hidden_{number}"):
+                with _scope(f"hidden_{number}"):
                     hidden = self._layer(hidden, sizes[number], seed, mirrored)  # [n, size]
                     hidden = ACTIVATIONS[self.activation](hidden)  # [n, size]
                 mirrored = f"encode/hidden_{number}"
@@ -145,7 +144,7 @@ class Dense:
             return ACTIVATIONS[self.output](hidden)  # [n, width]
 
     def _layer(self, x: tf.Tensor, width: int, seed: int, mirrored: str) -> tf.Tensor:
-        """A decoder's layer; where weights are tied, those of the encoder's layer it mirrors."""
+        """Return a decoder's layer [n, width], with its mirror image's weights if they are tied."""
         if not self.tied:
             return dense(x, width, self.initial, seed)  # [n, width]
         with tf1.variable_scope(tf1.VariableScope(reuse=True, name=mirrored)):
@@ -157,24 +156,24 @@ class Dense:
 
 @dataclass(frozen=True)
 class Convolutional:
-    """Strided convolutions to a fully connected code, and transposed ones back.
+    """Strided convolutions to a fully connected code, and transposed convolutions back.
 
-    With a stride of 2, each layer halves height and width, rounded up; its mirror image gives the
-    very size back, so that any image fits. One more convolution, of stride 1, makes the channels
+    With a stride of 2, each layer halves height and width, rounded up; its mirror image restores
+    the exact size, so that any image fits. One more convolution, of stride 1, makes the channels
     of the output (Atienza, *Advanced Deep Learning with Keras*, ch. 3).
 
     Parameters
     ----------
     input_shape : (height, width, channels)
-        Of an image; rows hold them flattened.
+        Shape of an image; rows hold images flattened.
     target_shape : (height, width, channels), optional
-        Of what is decoded, as high and wide; the same by default.
+        Shape of the target, with the same height and width; `input_shape` by default.
     filters : sequence of int
-        Of each convolution, from the outside in.
+        Number of filters of each convolution, from the outside in.
     kernel, strides : int
-        Of all of them.
+        Of all convolutions.
     activation, code : str
-        Of the convolutions and of the code, keys of `ACTIVATIONS`.
+        Activations of the convolutions and of the code, keys of `ACTIVATIONS`.
     """
 
     input_shape: tuple[int, int, int]
@@ -206,11 +205,10 @@ class Convolutional:
 
     @property
     def decoded_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of what is decoded."""
+        """Height, width and channels of a target."""
         return self.input_shape if self.target_shape is None else self.target_shape
 
     def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
-        """See `Network`."""
         found = self.input_shape, self.decoded_shape
         for shape, name, dim in zip(found, DIMS, (input_dim, target_dim), strict=True):
             if math.prod(shape) != dim:
@@ -218,7 +216,6 @@ class Convolutional:
         return found
 
     def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
-        """See `Network`."""
         found = 0
         for shape in (self.input_shape, self.decoded_shape):
             counts = (shape[2], *self.filters)
@@ -243,30 +240,28 @@ class Convolutional:
     def encode(
         self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """See `Network`."""
         maps = tf.reshape(x, [-1, *self.input_shape])  # [n, height, width, channels]
-        with tf1.variable_scope("encode", reuse=tf1.AUTO_REUSE):
+        with _scope("encode"):
             for number, count in enumerate(self.filters, start=1):
-                with tf1.variable_scope(f"hidden_{number}"):
+                with _scope(f"hidden_{number}"):
                     maps = self._down(maps, count, seed)  # [n, height, width, count]
             flat = tf.reshape(maps, [-1, math.prod(_sizes(maps)[1:])])  # [n, height width count]
-            code = dense(_beside(flat, condition), width, "glorot", seed)  # [n, width]
-            return ACTIVATIONS[self.code](code, name="code")  # [n, width]
+            code = dense(_with_condition(flat, condition), width, "glorot", seed)  # [n, width]
+            return ACTIVATIONS[self.code](code)  # [n, width]
 
     def decode(
         self, z: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """See `Network`."""
         channels = self.filters[-1] if self.filters else self.decoded_shape[2]
         inner = (*self.sizes[-1], channels)
-        with tf1.variable_scope("decode", reuse=tf1.AUTO_REUSE):
-            with tf1.variable_scope("code"):
-                flat = dense(_beside(z, condition), math.prod(inner), "glorot", seed)
+        with _scope("decode"):
+            with _scope("code"):
+                flat = dense(_with_condition(z, condition), math.prod(inner), "glorot", seed)
             maps = tf.reshape(flat, [-1, *inner])  # [n, height, width, channels]
             outer = list(zip(self.filters, self.sizes, strict=False))
             for number in range(len(outer), 0, -1):
                 count, size = outer[number - 1]
-                with tf1.variable_scope(f"hidden_{number}"):
+                with _scope(f"hidden_{number}"):
                     maps = self._up(maps, count, size, self.strides, seed)  # [n, *size, count]
                     maps = ACTIVATIONS[self.activation](maps)  # [n, *size, count]
             images = self._up(maps, self.decoded_shape[2], self.sizes[0], 1, seed)
@@ -290,21 +285,26 @@ class Convolutional:
         return tf.nn.bias_add(maps, biases)  # full; its gradient takes half the time of +'s
 
 
-NETWORKS: Parts = {"dense": Dense, "convolutional": Convolutional}
+NETWORKS: Registry = {"dense": Dense, "convolutional": Convolutional}
+
+
+def _scope(name: str) -> tf1.variable_scope:
+    """Open a scope for variables alone: the model has opened the name scopes of the chapter."""
+    return tf1.variable_scope(name, reuse=tf1.AUTO_REUSE, auxiliary_name_scope=False)
 
 
 def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
-    """A fully connected layer without activation: rows [n, d] to [n, width]."""
+    """Return a fully connected layer without activation, [n, width], of rows [n, d]."""
     weights = variable("weights", [_sizes(x)[-1], width], initial, seed=seed)
     biases = variable("biases", [width], "zeros")
     return tf.matmul(x, weights) + biases  # [n, width]
 
 
 def _sizes(x: tf.Tensor) -> list[int]:
-    """Static shape, as numbers also where TensorFlow behaves as in version 1."""
+    """Return the static shape as numbers, also where TensorFlow behaves as in version 1."""
     return x.shape.as_list()
 
 
-def _beside(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-    """Rows [n, d] and conditions [n, c] side by side, [n, d + c]."""
+def _with_condition(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+    """Return rows [n, d] and conditions [n, c] side by side, [n, d + c]."""
     return x if condition is None else tf.concat([x, condition], axis=1)

@@ -1,17 +1,22 @@
-"""Optimizers: TensorFlow's own, with what the compiled loop gains by."""
+"""Optimizers, and the schedules of their learning rate."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import partial
+from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
+from autoencoding import checks
+from autoencoding.parts.registry import Registry
+
 
 class RMSProp(tf1.train.RMSPropOptimizer):
-    """`RMSPropOptimizer` without momentum, and without its slot.
+    """Do what `RMSPropOptimizer` does without momentum, but without a slot for the momentum.
 
     The stock operation reads and writes the momentum of every weight at every step, even where it
     is 0 throughout: a third of an update's memory traffic, and what keeps XLA from making one
@@ -46,7 +51,7 @@ OPTIMIZERS = {
 
 @dataclass(frozen=True)
 class Update:
-    """One step down a gradient, by the chapter's `train_op` and by the compiled loop alike.
+    """Take one step down a gradient, in the chapter's `train_op` and in the compiled loop alike.
 
     Parameters
     ----------
@@ -71,7 +76,7 @@ class Update:
         weights: Sequence[tf.Variable],
         name: str | None = None,
     ) -> tf.Operation:
-        """Take the step; the operation is for graphs, where nothing runs on its own."""
+        """Take the step; return the operation that does, for graphs."""
         if self.clip_norm is not None:
             gradients, _ = tf.clip_by_global_norm(gradients, self.clip_norm)
         decayed = []
@@ -82,3 +87,83 @@ class Update:
         with tf.control_dependencies(decayed):
             pairs = zip(gradients, weights, strict=True)
             return self.optimizer.apply_gradients(pairs, name=name)
+
+
+class Schedule(Protocol):
+    """Define what a run asks for the factor of the learning rate."""
+
+    watches_loss: bool  # so that each epoch must end before the next begins
+
+    def factors(self, progress: np.ndarray, losses: Sequence[float]) -> np.ndarray:
+        """Return the factor of the learning rate of each of k steps, [k].
+
+        Parameters
+        ----------
+        progress : array, shape [k]
+            The share of the planned steps that has been taken before the step, 0 to 1.
+        losses : sequence
+            Of the epochs so far: on the validation rows, or else in training.
+        """
+
+
+@dataclass(frozen=True)
+class Constant:
+    """Stay at 1, as in the listing."""
+
+    watches_loss = False
+
+    def factors(self, progress: np.ndarray, losses: Sequence[float]) -> np.ndarray:
+        return np.ones_like(progress)  # [k]
+
+
+@dataclass(frozen=True)
+class Cosine:
+    """Fall along half a cosine from 1 to 0 (Loshchilov & Hutter 2017, eq. 5, one cycle)."""
+
+    watches_loss = False
+
+    def factors(self, progress: np.ndarray, losses: Sequence[float]) -> np.ndarray:
+        return 0.5 * (1 + np.cos(np.pi * progress))  # [k]
+
+
+@dataclass(frozen=True)
+class Plateau:
+    """Reduce the rate by a factor when the loss has not become smaller for some epochs.
+
+    Parameters
+    ----------
+    factor : float
+        Between 0 and 1.
+    patience : int
+        Epochs without a smaller loss, after which the rate falls and the count begins anew.
+    """
+
+    factor: float = 0.5
+    patience: int = 10
+
+    watches_loss = True
+
+    def __post_init__(self) -> None:
+        checks.number("factor", self.factor, above=0, below=1)
+        checks.integer("patience", self.patience)
+
+    def factors(self, progress: np.ndarray, losses: Sequence[float]) -> np.ndarray:
+        best, waited, falls = np.inf, 0, 0
+        for loss in losses:
+            waited = 0 if loss < best else waited + 1
+            best = min(best, loss)
+            if waited == self.patience:
+                waited, falls = 0, falls + 1
+        return np.full_like(progress, self.factor**falls)  # [k]
+
+
+SCHEDULES: Registry = {
+    "constant": Constant,
+    "cosine": Cosine,
+    "plateau": Plateau,
+}
+
+
+def warm_up(progress: np.ndarray, share: float) -> np.ndarray:
+    """Return factors [k] that rise to 1 over the first share of steps (Goyal et al. 2017)."""
+    return np.minimum(1, progress / share) if share else np.ones_like(progress)

@@ -1,4 +1,4 @@
-"""Parts: what a model is made of, found by name, and written down to be found again."""
+"""Parts of a model by name, and their description as JSON, from which they are made again."""
 
 from __future__ import annotations
 
@@ -8,38 +8,38 @@ from typing import Any
 
 from autoencoding import checks
 
-Parts = Mapping[str | None, type[Any]]
+Registry = Mapping[str | None, type[Any]]  # dataclasses by name
 
 
-def find(kind: str, value: Any, parts: Parts) -> Any:
-    """Find a part by its name, by its description, or as it is.
+def find(argument: str, value: Any, classes: Registry) -> Any:
+    """Return the part that a caller has named, described or made.
 
     Parameters
     ----------
-    kind : str
-        What the argument is called, for messages.
+    argument : str
+        Name of the argument, for messages.
     value : str, dict, or part
-        A name; a dict of 'name' and the part's parameters; or one of the classes of `parts`.
-    parts : dict
-        The classes by name, dataclasses all.
+        A name; a dict of 'name' and the part's parameters; or an instance of one of the classes.
+    classes : dict
+        The classes by name.
 
     Raises
     ------
     ValueError, TypeError
-        It is none of these, or a parameter is not what the part takes.
+        It is none of these, or a parameter is not one of the part's.
     """
-    if type(value) in parts.values():
+    if type(value) in classes.values():
         return value
     options = dict(value) if isinstance(value, Mapping) else {"name": value}
-    name = checks.choice(kind, options.pop("name", None), parts)
+    name = checks.choice(argument, options.pop("name", None), classes)
     try:
-        return parts[name](**options)
+        return classes[name](**options)
     except TypeError as error:
-        raise TypeError(f"{kind} {name!r}: {error}") from None
+        raise TypeError(f"{argument} {name!r}: {error}") from None
 
 
-def describe(part: Any, parts: Parts) -> dict[str, Any]:
-    """What `find` needs to make this part again, as JSON takes it."""
-    (name,) = (name for name, kind in parts.items() if kind is type(part))
+def describe(part: Any, classes: Registry) -> dict[str, Any]:
+    """Return the dict from which `find` makes this part again, as JSON can hold it."""
+    (name,) = (name for name, kind in classes.items() if kind is type(part))
     options = {k: list(v) if isinstance(v, tuple) else v for k, v in asdict(part).items()}
     return {"name": name, **options}

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
-from autoencoding.parts.registry import Parts
+from autoencoding.parts.registry import Registry
 from autoencoding.parts.variables import variable
 
 # By default scaled data has a standard deviation of 1/8. A tanh code then begins nearly linear,
@@ -21,97 +22,104 @@ SPREAD = 8.0
 NORMAL_WIDTH = 3.2897  # of the middle 90 % of a standard normal distribution
 
 
-class Kind:
-    """What a scaling does with what was found out about the training data."""
+class Constants(NamedTuple):
+    """The constants of a fitted scaling: scaled = (raw - offset) / scale."""
 
-    shares = False  # whether scaled data lies between 0 and 1
+    offset: np.ndarray  # [d]
+    scale: np.ndarray  # [d]
+    unit: float  # an error of 1 in scaled rows, in the units that errors are reported in
 
-    spread = 1.0  # how many units, in which corruptions are given, make 1 in scaled rows
 
-    levels: tuple[float, ...] = ()  # of the quantiles that it asks for, 0 to 1
+class Scaling:
+    """Define what a model asks of its scaling."""
+
+    unit_interval = False  # whether scaled data lies between 0 and 1
+
+    spread = 1.0  # what 1 in scaled rows is in the units that corruptions are given in
+
+    levels: tuple[float, ...] = ()  # of the quantiles that `constants` needs, 0 to 1
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """Offset [d], scale [d], and what 1 in scaled rows is in the units of the loss.
+    ) -> Constants:
+        """Return the constants for training data with these statistics.
 
         Parameters
         ----------
         mean, deviation : arrays, shape [d]
-            Of the training data; the deviation is 0 where it is constant.
+            The standard deviation is 0 where the data is constant.
         quantiles : array, shape [levels, d]
-            Of the training data, at this kind's `levels`.
+            At `levels`.
         """
         raise NotImplementedError
 
     def check(self, name: str, rows: np.ndarray) -> None:
-        """Raise a ValueError where raw rows [n, d] are not what this scales."""
+        """Raise a ValueError if raw rows [n, d] can't be scaled."""
 
 
 @dataclass(frozen=True)
-class Global(Kind):
-    """Mean per feature and one scale for all; errors are in the data's own units.
+class Global(Scaling):
+    """Subtract each feature's mean, and use one scale; errors are in the data's own units.
 
     Parameters
     ----------
     spread : float
-        How many standard deviations make 1 in scaled rows.
+        How many standard deviations become 1 in scaled rows.
     """
 
     spread: float = SPREAD
 
     def __post_init__(self) -> None:
-        checks.positive("spread", self.spread)
+        checks.number("spread", self.spread, above=0)
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """See `Kind`."""
+    ) -> Constants:
         pooled = float(np.sqrt(np.mean(np.square(deviation))))
         unit = self.spread * (pooled if pooled > 0 else 1.0)
-        return mean, np.full_like(mean, unit), unit
+        return Constants(mean, np.full_like(mean, unit), unit)
 
 
 @dataclass(frozen=True)
 class Feature(Global):
-    """Mean and scale per feature, for mixed units; errors are in standard deviations.
+    """Use a mean and a scale for each feature; errors are in standard deviations.
 
     Parameters
     ----------
     spread : float
-        As `Global` has it.
+        How many standard deviations become 1 in scaled rows.
     """
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """See `Kind`."""
-        return mean, self.spread * np.where(deviation > 0, deviation, 1.0), self.spread
+    ) -> Constants:
+        scale = self.spread * np.where(deviation > 0, deviation, 1.0)  # [d]
+        return Constants(mean, scale, self.spread)
 
 
 @dataclass(frozen=True)
 class Robust(Global):
-    """Median and scale per feature, which some wild rows do not move; errors are in these scales.
+    """Use a median and a scale for each feature, which extreme rows do not move.
 
-    The scale is the width of the middle 90 % over that of a standard normal's: of normal data,
-    the standard deviation. Where more than that is one value, it is the standard deviation.
+    The scale is the width of the middle 90 % over that of a standard normal distribution: of
+    normal data, the standard deviation. Where more than 90 % is one value, it is the standard
+    deviation. Errors are in these scales.
 
     Parameters
     ----------
     spread : float
-        How many scales make 1 in scaled rows.
+        How many of these scales become 1 in scaled rows.
     """
 
     levels = (0.05, 0.5, 0.95)
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """See `Kind`."""
+    ) -> Constants:
         low, median, high = quantiles.astype(np.float64)  # [d] each
         middle = _unless_lost((high - low) / NORMAL_WIDTH, median)  # [d]
         scale = np.where(middle > 0, middle, np.where(deviation > 0, deviation, 1.0))  # [d]
-        return median, self.spread * scale, self.spread
+        return Constants(median, self.spread * scale, self.spread)
 
 
 # For several layers, which are better than PCA where they bend (`benchmarks/recipe.py`)
@@ -119,8 +127,8 @@ STANDARD = Global(spread=1.0)
 
 
 @dataclass(frozen=True)
-class Range(Kind):
-    """From `low` to `high`, such as 0 to 255, to from 0 to 1; errors are in the data's own units.
+class Range(Scaling):
+    """Map `low` to `high`, such as 0 to 255, to from 0 to 1; errors are in the data's own units.
 
     Parameters
     ----------
@@ -131,21 +139,19 @@ class Range(Kind):
     low: float = 0.0
     high: float = 1.0
 
-    shares = True
+    unit_interval = True
 
     def __post_init__(self) -> None:
-        if not checks.real("low", self.low) < checks.real("high", self.high):
+        if not checks.number("low", self.low) < checks.number("high", self.high):
             raise ValueError(f"high must be above low, got {self.high} and {self.low}")
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """See `Kind`."""
+    ) -> Constants:
         unit = float(self.high) - float(self.low)
-        return np.full_like(mean, self.low), np.full_like(mean, unit), unit
+        return Constants(np.full_like(mean, self.low), np.full_like(mean, unit), unit)
 
     def check(self, name: str, rows: np.ndarray) -> None:
-        """See `Kind`."""
         low, high = rows.min(), rows.max()
         if low < self.low or high > self.high:
             raise ValueError(
@@ -155,17 +161,16 @@ class Range(Kind):
 
 
 @dataclass(frozen=True)
-class Unscaled(Kind):
-    """Rows pass as they are, as in the listing."""
+class Unscaled(Scaling):
+    """Leave rows as they are, as in the listing."""
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, float]:
-        """See `Kind`."""
-        return np.zeros_like(mean), np.ones_like(mean), 1.0
+    ) -> Constants:
+        return Constants(np.zeros_like(mean), np.ones_like(mean), 1.0)
 
 
-SCALINGS: Parts = {
+SCALINGS: Registry = {
     "global": Global,
     "feature": Feature,
     "robust": Robust,
@@ -175,54 +180,54 @@ SCALINGS: Parts = {
 
 
 @dataclass(frozen=True)
-class Scaling:
-    """Centre and scale rows, with constants fitted on the training data and kept as variables.
+class Scaler:
+    """Scale rows in the graph, with constants that are variables of the model.
 
     Parameters
     ----------
-    kind : Kind
+    scaling : Scaling
     dim : int
         Width of the rows.
     scope : str
         Variable scope of the constants: mean [dim], scale [dim], unit [].
     """
 
-    kind: Kind
+    scaling: Scaling
     dim: int
     scope: str
 
     def scale(self, x: tf.Tensor) -> tf.Tensor:
-        """Raw rows [n, dim] to scaled rows [n, dim]."""
+        """Return raw rows [n, dim] scaled, [n, dim]."""
         return (x - self._constant("mean")) / self._constant("scale")  # [n, dim]
 
     def unscale(self, y: tf.Tensor) -> tf.Tensor:
-        """Scaled rows [n, dim] to raw rows [n, dim]."""
+        """Return scaled rows [n, dim] in raw units, [n, dim]."""
         return y * self._constant("scale") + self._constant("mean")  # [n, dim]
 
     def unit(self) -> tf.Tensor:
-        """What an error of 1 in scaled rows is in the units that errors are reported in, []."""
+        """Return an error of 1 in scaled rows in the units that errors are reported in, []."""
         with tf1.variable_scope(self.scope, reuse=tf1.AUTO_REUSE):
             return variable("unit", [], "ones", trainable=False)  # []
 
     def mean_log_scale(self) -> tf.Tensor:
-        """What a raw entry has more in nats than a scaled one, on average, []."""
+        """Return by how many nats a raw entry's density differs from a scaled one's, []."""
         return tf.reduce_mean(tf.math.log(self._constant("scale")))  # []
 
     def fit(
         self, mean: np.ndarray, variance: np.ndarray, quantiles: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Compute the constants from what was found out about the training data.
+        """Compute the constants from the statistics of the training data.
 
         Parameters
         ----------
         mean, variance : arrays, shape [dim]
         quantiles : array, shape [levels, dim]
-            At the levels that the kind asks for.
+            At the levels of the scaling.
 
         Returns
         -------
         dict
-            Values of this scaling's variables, by full name. Where the data is constant (to
+            Values of this scaler's variables, by full name. Where the data is constant (to
             float32 precision) its standard deviation is taken as 1.
 
         Raises
@@ -230,9 +235,8 @@ class Scaling:
         ValueError
             The data is spread too widely for float32.
         """
-        offset, scale, unit = self.kind.constants(
-            mean, _unless_lost(np.sqrt(variance), mean), quantiles
-        )
+        deviation = _unless_lost(np.sqrt(variance), mean)  # [dim]
+        offset, scale, unit = self.scaling.constants(mean, deviation, quantiles)
         limit = float(np.finfo(np.float32).max)
         if np.max(scale) > limit:
             raise ValueError(
@@ -249,7 +253,7 @@ class Scaling:
 
 
 def _unless_lost(deviation: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Deviations [dim], 0 where they are lost in the rounding of float32 data about its centre."""
+    """Return deviations [dim], 0 where rounding to float32 about the centre would hide them."""
     limits = np.finfo(np.float32)
     lost = (deviation <= limits.eps * np.abs(centre)) | (deviation < limits.tiny)
     return np.where(lost, 0.0, deviation)  # [dim]

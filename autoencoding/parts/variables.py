@@ -1,4 +1,4 @@
-"""Variables: made under reuse, initialised from a named key, read and written as arrays."""
+"""Variables: made once by name, with reproducible initial values, read and written as arrays."""
 
 from __future__ import annotations
 
@@ -18,8 +18,8 @@ def variable(
 ) -> tf.Variable:
     """Get the variable of this name in the current scope, or make it.
 
-    Random initial values depend on nothing but the seed and the variable's full name: an
-    operation added elsewhere, or initialising twice, changes none of them.
+    Random initial values depend only on the seed and the variable's full name: neither an
+    operation added elsewhere nor initialising twice changes them.
 
     Parameters
     ----------
@@ -49,14 +49,14 @@ def variable(
 
 
 def scalar(name: str, value: float) -> tf.Variable:
-    """Make a number that training reads but does not train."""
+    """Make a variable for a number that training reads but does not change."""
     return tf1.get_variable(name, initializer=value, trainable=False, use_resource=True)  # []
 
 
 def reader(
     session: tf1.Session, collection: str = tf1.GraphKeys.GLOBAL_VARIABLES
 ) -> Callable[[], dict[str, np.ndarray]]:
-    """Make a function that copies the values of a collection's variables, by name."""
+    """Return a function that copies the values of a collection's variables, by name."""
     variables = session.graph.get_collection(collection)
     names = [variable.op.name for variable in variables]
     fetch = session.make_callable(variables)
@@ -66,15 +66,15 @@ def reader(
 def read(
     session: tf1.Session, collection: str = tf1.GraphKeys.GLOBAL_VARIABLES
 ) -> dict[str, np.ndarray]:
-    """Copy the value of every variable of the session's graph, or of a collection, by name."""
+    """Return copies of the values of a collection's variables, by name; of all by default."""
     return reader(session, collection)()
 
 
 def write(session: tf1.Session, values: dict[str, np.ndarray]) -> None:
-    """Set the named variables; the rest keep their values.
+    """Set the named variables that the graph has.
 
-    Each is initialised again with its initial value fed, so that no operation is added to a
-    finalised graph.
+    Each is initialised again with its initial value fed, so that a finalised graph gains no
+    operation.
     """
     variables = session.graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
     named = [variable for variable in variables if variable.op.name in values]

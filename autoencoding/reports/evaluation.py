@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -131,8 +132,87 @@ def evaluate(
     return found
 
 
+def row_errors(
+    model: Autoencoder,
+    data: RowsLike,
+    target: RowsLike | None = None,
+    condition: RowsLike | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the mean squared error of each row, beside those of the mean row and of PCA.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Trained.
+    data : rows, shape [n, input_dim]
+        Of any kind that `Autoencoder.train` takes; the others too.
+    target : rows, shape [n, target_dim], optional
+        The data itself by default.
+    condition : rows, shape [n, condition_dim], optional
+
+    Returns
+    -------
+    dict of arrays of float64, shape [n]
+        In the units of the scaling, squared: of this 'model', of the 'mean' of the training
+        targets, and of their 'pca' of `hidden_dim` components.
+    """
+    chunks = [
+        {name: np.mean(np.square(part), axis=1) for name, part in chunk.items()}
+        for chunk in _residuals(model, data, target, condition)
+    ]
+    return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
+
+
+def feature_errors(
+    model: Autoencoder,
+    data: RowsLike,
+    target: RowsLike | None = None,
+    condition: RowsLike | None = None,
+) -> dict[str, np.ndarray]:
+    """Return the mean squared error of each feature, as `row_errors` does for each row.
+
+    Returns
+    -------
+    dict of arrays of float64, shape [target_dim]
+        Mean squared errors of 'model', 'mean' and 'pca'.
+    """
+    n_rows, sums = 0, dict[str, np.ndarray]()
+    for chunk in _residuals(model, data, target, condition):
+        n_rows += len(chunk["model"])
+        for name, part in chunk.items():
+            sums[name] = sums.get(name, np.zeros(1)) + np.einsum("nd,nd->d", part, part)
+    return {name: total / n_rows for name, total in sums.items()}
+
+
+def residuals(
+    model: Autoencoder,
+    data: RowsLike,
+    target: RowsLike | None = None,
+    condition: RowsLike | None = None,
+) -> np.ndarray:
+    """Return targets less reconstructions, float64 [n, target_dim], in the units of the scaling."""
+    model._require_trained()
+    rows = model._open_rows(data, target, condition)
+    return _in_units(model, model._run(model._residuals["model"], rows))  # [n, target_dim]
+
+
+def _residuals(
+    model: Autoencoder, data: RowsLike, target: RowsLike | None, condition: RowsLike | None
+) -> Iterator[dict[str, np.ndarray]]:
+    """Yield residuals [m, target_dim] of 'model', 'mean' and 'pca', chunk by chunk."""
+    model._require_trained()
+    for chunk in model._open_rows(data, target, condition).chunks():
+        scaled = model.session.run(model._residuals, model._feed(chunk))  # [m, target_dim] each
+        yield {name: _in_units(model, part) for name, part in scaled.items()}
+
+
+def _in_units(model: Autoencoder, scaled: np.ndarray) -> np.ndarray:
+    """Return scaled residuals in float64, where their squares are within range."""
+    return float(model.session.run(model._unit)) * scaled.astype(np.float64)
+
+
 def _measured(model: Autoencoder, data: RowsLike, target: RowsLike | None) -> Evaluation:
-    squares = model.feature_errors(data, target)  # [target_dim] each
+    squares = feature_errors(model, data, target)  # [target_dim] each
     if model.hidden_dim >= model.target_dim:
         squares["pca"] = np.zeros_like(squares["pca"])  # but for rounding
     rmse = {name: float(np.sqrt(np.mean(square))) for name, square in squares.items()}

@@ -1,4 +1,4 @@
-"""Checkpoints: numbered saves in a folder, each complete or not there.
+"""Checkpoints: numbered saves in a folder, each complete or absent.
 
 A save is `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFlow's `Saver`, and
 `model-7.json`, the manifest, which names the others with their SHA-256. The manifest is renamed
@@ -27,7 +27,7 @@ from filelock import FileLock, Timeout
 FORMAT = 2
 KEPT = 5  # saves of the same folder
 LAST = ".last.npz"
-LOCK = "training.lock"  # stays, empty; who holds it is for the operating system to know
+LOCK = "training.lock"  # stays, empty; the operating system knows who holds it
 
 
 def saver() -> tf1.train.Saver:
@@ -36,18 +36,18 @@ def saver() -> tf1.train.Saver:
 
 
 @contextlib.contextmanager
-def held(folder: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Keep others from writing to a folder, until this ends or the process dies.
+def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
+    """Lock a folder against other runs, until this ends or the process dies.
 
     Parameters
     ----------
     folder : path or None
-        Made where it is missing; None is nothing to hold.
+        Made if it is missing; None locks nothing.
 
     Raises
     ------
     BlockingIOError
-        Another process, or another model of this one, holds it.
+        Another process, or another model of this one, has locked it.
     OSError
         It can't be made or written to.
     """
@@ -185,6 +185,14 @@ def restore(
         return dict(last)
 
 
+def upgraded(parameters: dict[str, Any]) -> dict[str, Any]:
+    """Return the parameters of a saved model with parts that are gone replaced, with a warning."""
+    if dict(parameters["schedule"])["name"] != "trapezoid":
+        return parameters
+    warnings.warn("schedule 'trapezoid' is gone: training anew would use 'cosine'", stacklevel=3)
+    return {**parameters, "schedule": {"name": "cosine"}}
+
+
 def require_same(prefix: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise a ValueError that names every entry in which a checkpoint differs from a model."""
     differing = [
@@ -197,13 +205,13 @@ def require_same(prefix: Path, saved: dict[str, Any], wanted: dict[str, Any]) ->
 
 
 def shapes(graph: tf.Graph) -> dict[str, list[int]]:
-    """Shape of every variable of a graph, by name."""
+    """Return the shape of every variable of a graph, by name."""
     variables = graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
     return {variable.op.name: variable.shape.as_list() for variable in variables}
 
 
 def _numbers(folder: Path, suffix: str = "") -> set[int]:
-    """Numbers of the saves that have a file, or a file of this suffix."""
+    """Return the numbers of the saves that have a file, or a file of this suffix."""
     names = (re.fullmatch(r"model-(\d+)(\..*)", path.name) for path in folder.glob("model-*"))
     return {int(name[1]) for name in names if name and name[2].endswith(suffix)}
 
@@ -226,7 +234,7 @@ def _verified(prefix: Path) -> dict[str, Any]:
 
 
 def _digest(manifest: dict[str, Any]) -> str:
-    """SHA-256 of a manifest without its own, in the one form that JSON text of it has."""
+    """Return the SHA-256 of a manifest without its own, in canonical JSON."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 
 
@@ -236,7 +244,7 @@ def _sha256(path: Path) -> str:
 
 
 def _remove_old(folder: Path) -> None:
-    """Keep the newest saves; of the others the manifest goes first, so that none is half there."""
+    """Keep the newest saves; of each other the manifest goes first, so that none is half there."""
     kept = set(sorted(_numbers(folder, ".json"))[-KEPT:])
     for number in sorted(_numbers(folder) - kept):
         files = folder.glob(f"model-{number}.*")

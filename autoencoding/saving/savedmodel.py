@@ -1,4 +1,4 @@
-"""Export: a SavedModel of what a model infers, which runs without this project."""
+"""Export of inference as a SavedModel, which runs without this project."""
 
 from __future__ import annotations
 
@@ -16,7 +16,7 @@ from autoencoding.parts import variables
 
 
 class Signature(NamedTuple):
-    """What is fed and what comes out, by name."""
+    """Tensors that are fed and fetched, by name."""
 
     inputs: dict[str, tf.Tensor]
     outputs: dict[str, tf.Tensor]
@@ -27,15 +27,15 @@ def write(
     build: Callable[[], Mapping[str, Signature]],
     values: dict[str, np.ndarray],
 ) -> None:
-    """Write a SavedModel into a new folder, which is whole as soon as it is there.
+    """Write a SavedModel into a new folder, which is complete as soon as it exists.
 
     Parameters
     ----------
     folder : path
     build : callable
-        Adds tensors to the current graph; () -> signatures by name.
+        () -> signatures by name; it adds their tensors to the current graph.
     values : dict of arrays
-        Of its variables, by name, and maybe of others.
+        Of its variables, by name; others are ignored.
 
     Raises
     ------

@@ -1,4 +1,4 @@
-"""Stops: Ctrl-C that waits for training to reach a state worth keeping."""
+"""Ctrl-C that waits until training has reached a state worth keeping."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ from types import FrameType
 def postponed_interrupt() -> Iterator[threading.Event]:
     """Let Ctrl-C set an event instead of raising `KeyboardInterrupt`; a second one raises.
 
-    Only in the main thread, which alone hears it, and only where nobody else handles it.
+    This is so in the main thread, which alone receives it, and if nobody else handles it.
     """
     asked = threading.Event()
 

@@ -22,29 +22,29 @@ WORTH_COMPILING = 0.4 / 250
 
 
 class Loop(NamedTuple):
-    """What a session feeds and fetches to train on one block of K batches."""
+    """Tensors that a session feeds and fetches to take up to K steps in one call."""
 
     columns: Columns  # each [K, batch, d]; 'target' is 'x' where it is not fed and as wide
     weight: tf.Tensor  # [K, batch]; each row's share of its batch
     rate: tf.Tensor  # [K]; the learning rate of each step
     steps: tf.Tensor  # []; how many of the K batches to train on
-    # What each of those steps returned, and 0 beyond; None where compiling never pays
+    # The error of each step taken, and 0 beyond; None where compiling never pays
     compiled_even: tf.Tensor | None  # [K]; rows of a batch have the same share, and none is fed
     compiled: tf.Tensor | None  # [K]
     plain: tf.Tensor  # [K]
 
 
 def worth_compiling(steps: int, flops: float, draws: int) -> bool:
-    """Whether compiling pays for an epoch of so many steps, operations and random numbers."""
+    """Tell whether compiling pays for an epoch of so many steps, operations and random numbers."""
     saved = SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops - LOST_PER_DRAW * draws
     return saved > WORTH_COMPILING
 
 
 def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool) -> Loop:
-    """Add the loop to the current graph: compiled and not, and without weights.
+    """Add the loop to the current graph: compiled with and without weights, and uncompiled.
 
-    Its shapes are settled by the first block that is fed: another K or batch compiles again,
-    another number of steps does not.
+    Its shapes are settled by the first call: another K or batch compiles again, another number
+    of steps does not.
 
     Parameters
     ----------

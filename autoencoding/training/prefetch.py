@@ -1,4 +1,4 @@
-"""Blocks of rows: gathered in one fixed shape, the next while the graph trains on this one."""
+"""Rows for the loop, in arrays of one fixed shape, gathered while the graph trains."""
 
 from __future__ import annotations
 
@@ -9,31 +9,31 @@ from typing import Any, NamedTuple, TypeVar
 import numpy as np
 import tensorflow as tf
 
-from autoencoding.data.rows import Piece, Rows, joined
+from autoencoding.data.rows import Chunk, Rows, joined
 from autoencoding.training.loop import Loop
-from autoencoding.training.state import Progress
-from batching import PADDING, batches, blocks
+from autoencoding.training.state import TrainingState
+from batching import PADDING, batches, calls
 
-BLOCK_BYTES = 1 << 24  # of float32 rows
-BLOCK_FLOPS = 1e10  # about a quarter of a second: Ctrl-C is heard only between blocks
-BLOCK_STEPS = 8192
+CALL_BYTES = 1 << 24  # of float32 rows
+CALL_FLOPS = 1e10  # about a quarter of a second: Ctrl-C is heard only between calls
+CALL_STEPS = 8192
 
 T = TypeVar("T")
 
 
-class Block(NamedTuple):
-    """What a session needs to train on some batches, but for the learning rates."""
+class Call(NamedTuple):
+    """The fetch and feed of a session's call, but for the learning rates."""
 
     steps: int
     fetch: tf.Tensor  # [K]
     feed: dict[tf.Tensor, Any]
 
 
-def block_steps(batch_size: int, width: int, multiplications: int) -> int:
-    """Choose how many batches a block holds, from width, batch and model alone."""
-    by_size = BLOCK_BYTES // (4 * width * batch_size)
-    by_time = BLOCK_FLOPS / (6 * multiplications * batch_size)  # forward 2 each, backward 4
-    return int(max(1, min(by_size, by_time, BLOCK_STEPS)))
+def steps_per_call(batch_size: int, width: int, multiplications: int) -> int:
+    """Choose how many steps a call takes, from width, batch and model alone."""
+    by_size = CALL_BYTES // (4 * width * batch_size)
+    by_time = CALL_FLOPS / (6 * multiplications * batch_size)  # forward 2 each, backward 4
+    return int(max(1, min(by_size, by_time, CALL_STEPS)))
 
 
 def ahead(items: Iterator[T]) -> Generator[T]:
@@ -45,94 +45,94 @@ def ahead(items: Iterator[T]) -> Generator[T]:
             yield item
 
 
-class Feeder:
-    """Deals rows into blocks and gathers them into arrays that are used again and again.
+class Prefetcher:
+    """Gather the rows of each call into arrays, while the graph trains on those of the last one.
 
     Parameters
     ----------
     loop : Loop
     rows : Rows
-    plan : Progress
-        Of the run: its batch size, its seed, and whether the loop is compiled. The order of rows
-        depends on the seed and the number of the epoch alone.
+    state : TrainingState
+        Its batch size, its seed, and whether the loop is compiled. The order of rows depends on
+        the seed, the number of warm starts and the number of the epoch alone.
     multiplications : int
         Of a row on its way through the network, to bound a block's time.
-    prepare : callable
-        (piece) -> its columns as the loop takes them. Rows that fit into one pool are prepared
-        once for all epochs.
+    scale : callable
+        (chunk) -> the chunk scaled. Rows that fit into one shuffle buffer are scaled once for
+        all epochs.
     """
 
     def __init__(
         self,
         loop: Loop,
         rows: Rows,
-        plan: Progress,
+        state: TrainingState,
         multiplications: int,
-        prepare: Callable[[Piece], Piece],
+        scale: Callable[[Chunk], Chunk],
     ) -> None:
-        self.loop, self.rows, self.plan, self.prepare = loop, rows, plan, prepare
-        self.length = block_steps(plan.batch_size, rows.width, multiplications)
-        even = rows.weight is None and rows.n_rows % plan.batch_size == 0
-        self.weighted = not (even and plan.compiled)
+        self.loop, self.rows, self.state, self.scale = loop, rows, state, scale
+        self.length = steps_per_call(state.batch_size, rows.width, multiplications)
+        even = rows.weight is None and rows.n_rows % state.batch_size == 0
+        self.weighted = not (even and state.compiled)
         compiled = loop.compiled if self.weighted else loop.compiled_even
-        self.fetch = compiled if plan.compiled else loop.plain
-        self.prepared = self._prepare_all() if rows.small else None
+        self.fetch = compiled if state.compiled else loop.plain
+        self.scaled = self._scaled_rows() if rows.small else None
 
-    def blocks(self, start: int, cuts: Sequence[int]) -> Generator[Block]:
-        """Blocks from a step on, each filled while the one before is in use.
+    def calls(self, start: int, cuts: Sequence[int]) -> Generator[Call]:
+        """Yield calls from a step on, each filled while the one before is in use.
 
         Parameters
         ----------
         start : int
             How many steps have been taken.
         cuts : sequence of int
-            Ends of epochs, rising, that no block may span; the last is the end of all.
+            Ends of epochs, rising, that no call may span; the last is the end of all.
         """
         arrays = [self._arrays(), self._arrays()]  # one is filled, one in use
-        dealt = (index for cut in self._spans(start, cuts) for index in cut)
-        return ahead(self._fill(arrays[i % 2], index) for i, index in enumerate(dealt))
+        indices = (index for cut in self._spans(start, cuts) for index in cut)
+        return ahead(self._fill(arrays[i % 2], index) for i, index in enumerate(indices))
 
     def _spans(self, start: int, cuts: Sequence[int]) -> Iterator[Iterator[np.ndarray]]:
         for cut in cuts:
             parts = self._parts(start, cut)
-            # numbers that do not last must be used up before the next are dealt
-            for some in [parts] if self.rows.lasting else ([part] for part in parts):
-                yield blocks(some, self.length)
-            start = cut * self.plan.steps_per_epoch
+            # numbers of a buffer must be used up before the next buffer is filled
+            for some in [parts] if self.rows.stable else ([part] for part in parts):
+                yield calls(some, self.length)
+            start = cut * self.state.steps_per_epoch
 
     def _parts(self, start: int, until: int) -> Iterator[np.ndarray]:
-        """Row numbers [m, batch_size] from a step on, up to the end of an epoch."""
-        batch_size = self.plan.batch_size
-        first, skip = divmod(start, self.plan.steps_per_epoch)
+        """Yield row numbers [m, batch_size] from a step on, up to the end of an epoch."""
+        batch_size = self.state.batch_size
+        first, skip = divmod(start, self.state.steps_per_epoch)
         for epoch in range(first, until):
-            generator = np.random.default_rng([self.plan.seed, epoch])
+            generator = self.state.generator(epoch)
             orders = self.rows.orders(generator, batch_size)
             for part in batches(orders, batch_size):
                 yield part[skip:]
                 skip = max(0, skip - len(part))
 
-    def _fill(self, arrays: dict[tf.Tensor, np.ndarray], index: np.ndarray) -> Block:
-        """Gather the rows of a block [k, batch_size] into arrays of K batches."""
+    def _fill(self, arrays: dict[tf.Tensor, np.ndarray], index: np.ndarray) -> Call:
+        """Gather the rows of a call [k, batch_size] into arrays of K batches."""
         k = len(index)
-        rows, where = self.prepared, index
+        rows, where = self.scaled, index
         if rows is None:
-            rows = self.prepare(self.rows.take(index.ravel()))
+            rows = self.scale(self.rows.take(index.ravel()))
             where = np.arange(index.size).reshape(index.shape)  # [k, batch]
         for name, column in rows.columns.items():
             out = arrays[self.loop.columns[name]][:k]  # [k, batch, d]
             np.take(column, where, axis=0, out=out, mode="clip")  # row 0 for padding; no buffer
         if self.weighted:
             weight = None if rows.weight is None else rows.weight[where]  # [k, batch]
-            arrays[self.loop.weight][:k] = shares(index, weight)  # [k, batch]
-        return Block(k, self.fetch, arrays)
+            arrays[self.loop.weight][:k] = batch_weights(index, weight)  # [k, batch]
+        return Call(k, self.fetch, arrays)
 
-    def _prepare_all(self) -> Piece:
-        """All rows as the loop takes them, in float32."""
-        pieces = [self.prepare(piece) for piece in self.rows.pieces()]
-        return joined(pieces)
+    def _scaled_rows(self) -> Chunk:
+        """Return all rows, scaled, in float32."""
+        chunks = [self.scale(chunk) for chunk in self.rows.chunks()]
+        return joined(chunks)
 
     def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
-        shape = self.length, self.plan.batch_size
+        shape = self.length, self.state.batch_size
         columns = [self.loop.columns[name] for name in self.rows.columns]
         arrays = {c: np.zeros((*shape, c.shape[-1]), np.float32) for c in columns}  # [K, batch, d]
         if self.weighted:
@@ -140,8 +140,8 @@ class Feeder:
         return arrays
 
 
-def shares(index: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
-    """Each row's share of its batch's mean error, [k, batch]; padding has none.
+def batch_weights(index: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
+    """Return each row's weight in its batch's mean error, [k, batch]; 0 for padding.
 
     Weights [k, batch] count against the mean weight of all rows, which is 1, not of the batch: a
     heavy row weighs more even where it is alone.

@@ -1,191 +1,286 @@
-"""The training loop outside the graph: it feeds blocks, keeps the account, and knows when to stop.
+"""A run of training, which `Autoencoder.train` iterates over: fast, bounded, safe, resumable.
 
 A model at rest holds the best weights that validation has found, and beside them, in its
-progress, those that training goes on with. The two are exchanged when training begins and ends.
+training state, those that training goes on with. The two are exchanged when training begins and
+ends.
 """
 
 from __future__ import annotations
 
+import copy
 import math
-import threading
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import closing
-from dataclasses import dataclass, field
-from typing import Any
+import os
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, closing
+from types import TracebackType
+from typing import Any, Protocol, Self
 
 import numpy as np
+import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
+from autoencoding.data.rows import Chunk, Rows, check, split
 from autoencoding.parts import variables
-from autoencoding.training.prefetch import Block, Feeder
-from autoencoding.training.state import Progress
+from autoencoding.parts.optimizers import Schedule, warm_up
+from autoencoding.saving import checkpoints
+from autoencoding.training import loop
+from autoencoding.training.interrupts import postponed_interrupt
+from autoencoding.training.loop import Loop
+from autoencoding.training.prefetch import Call, Prefetcher
+from autoencoding.training.reporting import Reports
+from autoencoding.training.state import TrainingState
 
 TRAINED = tf1.GraphKeys.TRAINABLE_VARIABLES
 ADVICE = "the model is kept as it last reported: try a smaller learning_rate, or another scaling"
 
 
-@dataclass
-class Trainer:
-    """Runs a loop over rows, block by block.
+class Trainable(Protocol):
+    """Define what a run asks of a model."""
+
+    session: tf1.Session
+    graph: tf.Graph
+    rate: tf.Variable  # learning rate of the next step
+    checkpoint: Any
+    epoch: int
+    learning_rate: float
+    schedule: Schedule
+    warm_up: float
+    seed: int
+    _loop: Loop
+    _state: TrainingState | None
+    _multiplications: int  # of a row on its way through the network
+    _random_numbers: int  # that a step draws for each row
+
+    def _initialise(self, fitted: dict[str, np.ndarray]) -> None: ...
+    def _fit(self, rows: Rows) -> dict[str, np.ndarray]: ...
+    def _scale(self, chunk: Chunk) -> Chunk: ...
+    def _losses(self, mean_errors: np.ndarray) -> np.ndarray: ...
+    def _loss_on(self, rows: Rows) -> float: ...
+    def _log_entries(self, rows: Rows, image_shape: Sequence[int] | None) -> Any: ...
+    def _to_resume(self) -> TrainingState: ...
+
+
+class Run:
+    """Train a model up to its planned epochs; iterate over it to report and save on the way.
 
     Parameters
     ----------
-    session : Session
-    feeder : Feeder
-        Deals and gathers the rows.
-    progress : Progress
-        Where training stands; carried on in place.
-    rate : callable
-        (share of the planned steps done [k], losses of the epochs done) -> learning rates [k].
-    watches : bool
-        Whether the rate depends on the losses.
-    losses : callable
-        (mean row error of each epoch [epochs]) -> its loss [epochs].
-    validate : callable or None
-        () -> loss on the rows held out.
-    patience : int or None
-        Epochs without a better validation loss, after which training ends.
-    min_gain : float
-        By how much a validation loss must be below the best to be better.
-    asked : Event
-        Set by whoever wants training to end after the block under way.
-    block_done : callable
-        Called after each block with its number of steps.
+    model : Trainable
+    rows : Rows
+    batch_size, validation, patience, min_gain, resume, warm_start, every, verbose, progress_bar, \
+log, image_shape
+        As `Autoencoder.train` takes them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        Bad input; the model is unchanged.
     """
 
-    session: tf1.Session
-    feeder: Feeder
-    progress: Progress
-    rate: Callable[[np.ndarray, Sequence[float]], np.ndarray]
-    watches: bool
-    losses: Callable[[np.ndarray], np.ndarray]
-    validate: Callable[[], float] | None = None
-    patience: int | None = None
-    min_gain: float = 0.0
-    asked: threading.Event = field(default_factory=threading.Event)
-    block_done: Callable[[int], Any] = lambda steps: None
-    _best: dict[str, np.ndarray] | None = None  # weights, while others are trained
-    _run_block: Callable[..., np.ndarray] | None = None
+    def __init__(
+        self,
+        model: Trainable,
+        rows: Rows,
+        batch_size: int,
+        *,
+        validation: Any,
+        patience: int | None,
+        min_gain: float,
+        resume: bool,
+        warm_start: bool,
+        every: int,
+        verbose: bool,
+        progress_bar: bool,
+        log: str | os.PathLike[str] | None,
+        image_shape: Sequence[int] | None,
+    ) -> None:
+        self.model, self.every, self.image_shape = model, every, image_shape
+        self.patience, self.min_gain = patience, min_gain
+        self.fresh = not resume and not (warm_start and model._state is not None)
+        seed = model._to_resume().seed if resume else model.seed
+        self.rows, self.validation = split(rows, validation, seed)
+        self.fitted: dict[str, np.ndarray] = {}
+        if self.fresh:
+            self.fitted = model._fit(self.rows)
+        else:
+            check(self.rows)
+        self.state = self._resumed(batch_size) if resume else self._planned(batch_size)
+        self.reports = Reports(self.state, model.graph, every, verbose, progress_bar, log)
+        self._best: dict[str, np.ndarray] | None = None  # weights, while others are trained
+        self._run_call: Any = None
+        self._stack = ExitStack()
 
-    def __post_init__(self) -> None:
-        self._read = variables.reader(self.session)
-        self._read_trained = variables.reader(self.session, TRAINED)
+    def __enter__(self) -> Self:
+        model = self.model
+        with self._stack:
+            self._stack.enter_context(checkpoints.locked(model.checkpoint))
+            self._interrupted = self._stack.enter_context(postponed_interrupt())
+            self._stack.enter_context(self.reports)
+            if self.fresh:
+                model._initialise(self.fitted)
+            model._state = self.state
+            planned = {"planned_steps": np.array(self.state.planned_steps)}
+            variables.write(model.session, planned)  # where the graph has it
+            self._read = variables.reader(model.session)
+            self._read_trained = variables.reader(model.session, TRAINED)
+            self.rows_ahead = Prefetcher(
+                model._loop, self.rows, self.state, model._multiplications, model._scale
+            )
+            self._stack = self._stack.pop_all()
+        return self
 
-    def run(self, every: int) -> Iterator[None]:
-        """Train up to the planned epochs, resting to report on the way.
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        traceback: TracebackType | None,
+    ) -> None:
+        self._stack.__exit__(kind, error, traceback)
+        if error is None:
+            self.model.session.run(self.model.rate.initializer)  # for steps by hand
+            if self._interrupted.is_set():
+                raise KeyboardInterrupt(self.state.how_to_resume(self.model.checkpoint))
 
-        Parameters
-        ----------
-        every : int
-            Report after epochs 0, `every`, 2 `every`, ... and after the last.
+    @property
+    def history(self) -> dict[str, list[float]]:
+        """Losses and rates of the epochs so far."""
+        return copy.deepcopy(self.state.history)
 
-        Yields
-        ------
-        None
-            At each report, and where training ends before its time.
+    def __iter__(self) -> Iterator[int]:
+        """Yield epochs 0, `every`, 2 `every`, ... and the last when they are done.
 
-        Raises
-        ------
-        FloatingPointError
-            A loss or weight is not finite.
-
-        Notes
-        -----
-        Where an exception ends training, variables and progress are left as at the last report.
+        Where an exception ends training, variables and state are left as at the last of these.
         """
-        epochs = self.progress.epochs
-        stops = sorted({epoch + 1 for epoch in range(0, epochs, every)} | {epochs})
-        each = self.validate is not None or self.watches
-        cuts = [e for e in (range(1, epochs + 1) if each else stops) if e > self.progress.epoch]
+        state, epochs = self.state, self.state.epochs
+        stops = sorted({epoch + 1 for epoch in range(0, epochs, self.every)} | {epochs})
+        each = self.validation is not None or self.model.schedule.watches_loss
+        cuts = [e for e in (range(1, epochs + 1) if each else stops) if e > state.epoch]
         kept = self._read()
-        with closing(self.feeder.blocks(self.progress.step, cuts)) as blocks:
-            for until in [stop for stop in stops if stop > self.progress.epoch] or [epochs]:
-                kept = self._train_or_undo(blocks, until, kept)
-                yield
+        with closing(self.rows_ahead.calls(state.step, cuts)) as calls:
+            for until in [stop for stop in stops if stop > state.epoch] or [epochs]:
+                kept = self._train_or_undo(calls, until, kept)
+                yield state.epoch - 1
                 if self._over():
                     return
 
+    def report(self, epoch: int) -> None:
+        """Print the losses of an epoch once, and write the log of all since the last report."""
+        rows = self.validation or self.rows
+        self.reports.report(epoch, lambda: self.model._log_entries(rows, self.image_shape))
+
+    def _planned(self, batch_size: int) -> TrainingState:
+        model, n_rows = self.model, self.rows.n_rows
+        n_validation = 0 if self.validation is None else self.validation.n_rows
+        state = TrainingState(
+            n_rows, n_validation, min(batch_size, n_rows), model.epoch, model.seed, compiled=False
+        )
+        if not self.fresh and model._state is not None:
+            state.warm_starts = model._state.warm_starts + 1
+        flops = 6.0 * model._multiplications * n_rows
+        pays = loop.worth_compiling(state.steps_per_epoch, flops, model._random_numbers * n_rows)
+        state.compiled = pays and model._loop.compiled is not None
+        return state
+
+    def _resumed(self, batch_size: int) -> TrainingState:
+        state, n_rows = self.model._to_resume(), self.rows.n_rows
+        n_validation = 0 if self.validation is None else self.validation.n_rows
+        got = n_rows, n_validation, min(batch_size, n_rows)
+        expected = state.n_rows, state.n_validation, state.batch_size
+        if got != expected:
+            raise ValueError(
+                "data, validation and batch_size must be those of the run to resume, which had "
+                "{} rows, {} for validation, {} a step; got {}, {} and {}".format(*expected, *got)
+            )
+        state.epochs = self.model.epoch
+        return state
+
     def _train_or_undo(
-        self, blocks: Iterator[Block], until: int, kept: dict[str, np.ndarray]
+        self, calls: Iterator[Call], until: int, kept: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
-        """Train up to `until` epochs, from rest to rest; variables before and after, by name."""
-        mark = self.progress.copy()
+        """Train up to `until` epochs; take and return the variables at rest, by name."""
+        mark = self.state.copy()
         try:
             self._wake()
-            while self.progress.epoch < until and not self._over():
-                self._train_on(next(blocks))
+            while self.state.epoch < until and not self._over():
+                self._train_on(next(calls))
             reached = self._read()
             self._require_finite(reached)
             return {**reached, **self._rest(reached)}
         except BaseException:
-            variables.write(self.session, kept)
-            vars(self.progress).update(vars(mark))
+            variables.write(self.model.session, kept)
+            vars(self.state).update(vars(mark))
             raise
 
     def _over(self) -> bool:
-        """Whether training ends before its planned end."""
-        best = self.progress.best
+        """Tell whether training ends before its planned end."""
+        best = self.state.best
         if self.patience is None or best is None:
-            return self.asked.is_set()
-        return self.asked.is_set() or self.progress.epoch - 1 - best >= self.patience
+            return self._interrupted.is_set()
+        return self._interrupted.is_set() or self.state.epoch - 1 - best >= self.patience
 
-    def _train_on(self, block: Block) -> None:
-        """Train on one block and keep the account of it."""
-        progress, loop, k = self.progress, self.feeder.loop, block.steps
-        rates = self.rate(progress.done(k), progress.monitored)  # [k]
-        padded = np.zeros(self.feeder.length, np.float32)  # [K]
+    def _train_on(self, call: Call) -> None:
+        """Take the steps of a call, and record their losses."""
+        state, feeds, k = self.state, self.model._loop, call.steps
+        rates = self._rates(state.progress(k))  # [k]
+        padded = np.zeros(self.rows_ahead.length, np.float32)  # [K]
         padded[:k] = rates
-        feed = {**block.feed, loop.rate: padded, loop.steps: np.int32(k)}
-        if self._run_block is None:  # the same fetch and feeds throughout, without looking them up
-            self._run_block = self.session.make_callable(block.fetch, list(feed))
-        errors = self._run_block(*feed.values())[:k]  # [k]
+        feed = {**call.feed, feeds.rate: padded, feeds.steps: np.int32(k)}
+        if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
+            self._run_call = self.model.session.make_callable(call.fetch, list(feed))
+        errors = self._run_call(*feed.values())[:k]  # [k]
         self._require_finite_errors(errors)
-        means = progress.advance(errors, rates)  # [epochs that ended]
+        means = state.advance(errors, rates)  # [epochs that ended]
         if len(means):
-            self._record("loss", self.losses(means).tolist())
-        if len(means) and self.validate is not None:  # each block ends with its epoch at the latest
-            self._record("validation_loss", [self.validate()])
+            self._record("loss", self.model._losses(means).tolist())
+        if len(means) and self.validation is not None:  # a call ends with its epoch at the latest
+            self._record("validation_loss", [self.model._loss_on(self.validation)])
             self._keep_if_best()
-        self.block_done(k)
+        self.reports.call_done(k)
+
+    def _rates(self, progress: np.ndarray) -> np.ndarray:
+        """Return the learning rates [k] of steps at these shares of the planned steps, [k]."""
+        model = self.model
+        factors = model.schedule.factors(progress, self.state.monitored)  # [k]
+        return model.learning_rate * (warm_up(progress, model.warm_up) * factors)
 
     def _record(self, name: str, losses: list[float]) -> None:
         """Add the losses of epochs that have ended to the history."""
         for loss in losses:
-            known = self.progress.history[name]
+            known = self.state.history[name]
             if not math.isfinite(loss):
                 raise FloatingPointError(f"the {name} is {loss} at epoch {len(known)}; {ADVICE}")
             known.append(loss)
 
     def _keep_if_best(self) -> None:
         """Remember the weights if the epoch that has ended is the best so far."""
-        losses, best = self.progress.history["validation_loss"], self.progress.best
+        losses, best = self.state.history["validation_loss"], self.state.best
         if best is None or losses[-1] < losses[best] - self.min_gain:
-            self.progress.best = len(losses) - 1
+            self.state.best = len(losses) - 1
             self._best = self._read_trained()
 
     def _wake(self) -> None:
         """Take up the weights that training goes on with."""
-        if self.progress.best is not None:
+        if self.state.best is not None:
             self._best = self._read_trained()
-        if self.progress.last is not None:
-            variables.write(self.session, self.progress.last)
-            self.progress.last = None
+        if self.state.last is not None:
+            variables.write(self.model.session, self.state.last)
+            self.state.last = None
 
     def _rest(self, reached: dict[str, np.ndarray]) -> dict[str, np.ndarray]:
-        """Put the best weights in place of those last trained; none where they are the same."""
-        progress, best = self.progress, self._best
-        if best is None or progress.best is None:
+        """Put the best weights in place of those last trained, and return them if they differ."""
+        state, best = self.state, self._best
+        if best is None or state.best is None:
             return {}
-        if progress.step == (progress.best + 1) * progress.steps_per_epoch:
+        if state.step == (state.best + 1) * state.steps_per_epoch:
             return {}
-        progress.last = {name: reached[name] for name in best}
-        variables.write(self.session, best)
+        state.last = {name: reached[name] for name in best}
+        variables.write(self.model.session, best)
         return best
 
     def _require_finite_errors(self, errors: np.ndarray) -> None:
         bad = np.flatnonzero(~np.isfinite(errors))
         if len(bad):
-            epoch, step = divmod(self.progress.step + int(bad[0]), self.progress.steps_per_epoch)
+            epoch, step = divmod(self.state.step + int(bad[0]), self.state.steps_per_epoch)
             raise FloatingPointError(
                 f"the loss is {errors[bad[0]]} at epoch {epoch}, step {step}; {ADVICE}"
             )
@@ -193,5 +288,5 @@ class Trainer:
     def _require_finite(self, values: dict[str, np.ndarray]) -> None:
         bad = [name for name, value in values.items() if not np.isfinite(value).all()]
         if bad:
-            steps = self.progress.step
+            steps = self.state.step
             raise FloatingPointError(f"{bad[0]} is not finite after {steps} steps; {ADVICE}")

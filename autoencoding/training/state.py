@@ -1,4 +1,4 @@
-"""How far training has come: what a resumed run needs besides the variables."""
+"""The state of training that a resumed run needs besides the variables."""
 
 from __future__ import annotations
 
@@ -9,12 +9,12 @@ import numpy as np
 
 
 @dataclass
-class Progress:
-    """The plan of a run of training, and the account of what was done of it.
+class TrainingState:
+    """The plan of a run of training, and how much of it is done.
 
     Parameters
     ----------
-    n_rows, n_held : int
+    n_rows, n_validation : int
         Rows to train on, and rows to validate on.
     batch_size : int
     epochs : int
@@ -22,26 +22,29 @@ class Progress:
     seed : int
         Of the order of rows.
     compiled : bool
-        Whether the loop is; it changes bits.
+        Whether the loop is compiled, which changes the last bits of the weights.
+    warm_starts : int
+        Runs that began with the weights of another, before this one; they vary the order of rows.
     step : int
         Steps taken.
     error_sum : float
-        Of the steps of the epoch under way: their errors, each by its batch's share of the rows.
+        Sum over the steps of the present epoch: mean errors times the batches' shares of the rows.
     best : int or None
         The epoch with the least validation loss, from 0.
     history : dict of lists
-        One entry an epoch done: 'epoch' (from 0), 'loss', 'learning_rate' (of its last step), and
-        'validation_loss' where there are rows to validate on.
+        One entry for each epoch done: 'epoch' (from 0), 'loss', 'learning_rate' (of its last
+        step), and 'validation_loss' where there are rows to validate on.
     last : dict of arrays or None
-        Trained weights to go on with, by name, where the session holds those of the best epoch.
+        Weights to go on with, by name, where the session holds those of the best epoch.
     """
 
     n_rows: int
-    n_held: int
+    n_validation: int
     batch_size: int
     epochs: int
     seed: int
     compiled: bool
+    warm_starts: int = 0
     step: int = 0
     error_sum: float = 0.0
     best: int | None = None
@@ -49,7 +52,12 @@ class Progress:
     last: dict[str, np.ndarray] | None = None
 
     def __post_init__(self) -> None:
-        for name in ("epoch", "loss", "learning_rate", *["validation_loss"] * (self.n_held > 0)):
+        for name in (
+            "epoch",
+            "loss",
+            "learning_rate",
+            *["validation_loss"] * (self.n_validation > 0),
+        ):
             self.history.setdefault(name, [])
 
     @property
@@ -69,17 +77,17 @@ class Progress:
 
     @property
     def monitored(self) -> list[float]:
-        """What tells whether training still helps: validation losses, or else training's."""
-        return self.history["validation_loss" if self.n_held else "loss"]
+        """Losses on the validation rows, or else in training."""
+        return self.history["validation_loss" if self.n_validation else "loss"]
 
-    def done(self, steps: int) -> np.ndarray:
-        """Share of the planned steps that has been taken before each of the next, [steps]."""
+    def progress(self, steps: int) -> np.ndarray:
+        """Return the share of the planned steps taken before each of the next ones, [steps]."""
         return np.arange(self.step, self.step + steps) / self.planned_steps
 
     def advance(self, errors: np.ndarray, rates: np.ndarray) -> np.ndarray:
-        """Count steps by their mean errors and rates, [k]; mean errors of epochs ended, [epochs].
+        """Count steps with mean errors and rates [k]; return the mean error of each epoch ended.
 
-        They are summed one after the other, so that it does not matter where blocks begin.
+        They are summed one after the other, so that it does not matter where a call begins.
         """
         per_epoch, means = self.steps_per_epoch, []
         last_share = 1 - (per_epoch - 1) * self.batch_size / self.n_rows  # it may be short
@@ -99,19 +107,32 @@ class Progress:
                 self.history["learning_rate"].append(float(rate[-1]))
         return np.array(means)
 
-    def copy(self) -> Progress:
-        """One that does not change with this."""
+    def copy(self) -> TrainingState:
+        """Return a copy that does not change with this one."""
         history = {name: list(values) for name, values in self.history.items()}
-        return Progress(**{**vars(self), "history": history})
+        return TrainingState(**{**vars(self), "history": history})
 
-    def how_to_go_on(self, folder: object) -> str:
-        """Tell a user who has stopped training; the folder is None where nothing is saved."""
+    def how_to_resume(self, folder: object) -> str:
+        """Tell a user how to resume; the folder is None where nothing is saved."""
         saved = "" if folder is None else f", saved in {folder}"
         return (
             f"training stopped after {self.step} of {self.planned_steps} steps{saved}: "
             "train(..., resume=True) goes on"
         )
 
+    def generator(self, epoch: int) -> np.random.Generator:
+        """Return the generator of the order of rows in an epoch."""
+        warm = [self.warm_starts] if self.warm_starts else []
+        return np.random.default_rng([self.seed, epoch, *warm])
+
     def to_json(self) -> dict[str, Any]:
-        """Describe this, but for arrays, for a manifest."""
+        """Return all but the arrays, as JSON can hold it."""
         return {name: value for name, value in vars(self).items() if name != "last"}
+
+    @classmethod
+    def from_json(
+        cls, saved: dict[str, Any], last: dict[str, np.ndarray] | None = None
+    ) -> TrainingState:
+        """Make the state again that `to_json` has described."""
+        names = {"n_held": "n_validation"}  # in saves of version 0.1
+        return cls(**{names.get(name, name): value for name, value in saved.items()}, last=last)

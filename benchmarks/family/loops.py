@@ -17,10 +17,11 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoder import Autoencoder
+from autoencoding.data.rows import width
 from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts.corruptions import Masking
 from autoencoding.parts.networks import Convolutional, Dense, Network
-from autoencoding.training.prefetch import block_steps
+from autoencoding.training.prefetch import steps_per_call
 from benchmarks.machine import print_machine
 
 MOST_STEPS = 200  # of a block, so that the slowest form ends
@@ -67,10 +68,10 @@ def trainer(case: Case, form: str) -> tuple[Callable[[], object], int]:
     ae = case.make(*case.widths, network=network, seed=0, checkpoint=None, **case.options)
     ae.session.run(ae.init)
     steps = min(
-        block_steps(case.batch, ae.form.width(ae.form.shapes), ae._ports.multiplications),
+        steps_per_call(case.batch, width(ae._shapes, ae._shapes), ae._multiplications),
         MOST_STEPS,
     )
-    generator, loop = np.random.default_rng(0), ae._ports.loop
+    generator, loop = np.random.default_rng(0), ae._loop
     feed = {
         column: generator.standard_normal((steps, case.batch, column.shape[-1]), np.float32) / 8
         for column in loop.columns.values()

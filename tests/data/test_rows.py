@@ -14,7 +14,7 @@ from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.data import rows as sources
-from autoencoding.data.rows import Form, Stream, Table, joined
+from autoencoding.data.rows import Stream, Table, joined
 from batching import PADDING, batches
 
 N = 23
@@ -101,8 +101,8 @@ def passed_over(*arguments, **options):
 def set_limits(patch, width, piece=5, pool=8, chunk=4):
     """Say how many rows go into a piece, a pool and a chunk."""
     patch.setattr(checks, "CHUNK_BYTES", 4 * width * piece)
-    patch.setattr(sources, "POOL_BYTES", 4 * width * pool)
-    patch.setattr(sources, "CHUNK_BYTES", 4 * width * chunk)
+    patch.setattr(sources, "BUFFER_BYTES", 4 * width * pool)
+    patch.setattr(sources, "RUN_BYTES", 4 * width * chunk)
 
 
 @pytest.fixture
@@ -122,7 +122,7 @@ def table(request, tmp_path):
 
 @pytest.mark.usefixtures("small")
 def test_pieces_of_every_kind_are_its_rows_in_order(table):
-    pieces = list(table.pieces())
+    pieces = list(table.chunks())
     assert [len(piece.x) for piece in pieces] == [5, 5, 5, 5, 3]
     whole = joined(pieces)
     assert np.array_equal(whole.x, ROWS)
@@ -175,9 +175,9 @@ def test_orders_deal_every_row_once_in_pools_of_bounded_size(
 ):
     rows = np.zeros((n_rows, width))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(sources, "POOL_BYTES", pool)
-        patch.setattr(sources, "POOL_ROWS", pool_rows)
-        patch.setattr(sources, "CHUNK_BYTES", chunk)
+        patch.setattr(sources, "BUFFER_BYTES", pool)
+        patch.setattr(sources, "BUFFER_ROWS", pool_rows)
+        patch.setattr(sources, "RUN_BYTES", chunk)
         orders = list(open_rows(rows, None, None, width, width).orders(seeded(seed), 3))
     assert sorted(np.concatenate(orders)) == list(range(n_rows))
     in_chunk, in_pool = chunk // (4 * width), min(pool_rows, pool // (4 * width))
@@ -230,7 +230,7 @@ def test_of_a_stored_data_set_only_what_is_asked_for_is_read(chunks, monkeypatch
     assert sorted(set(read)) == [0, 3, 7, 9]
     assert len(read) <= 4
     read.clear()
-    next(table.pieces())
+    next(table.chunks())
     assert sorted(read) == [0, 1, 2, 3, 4]
     read.clear()
     sources.check(table)
@@ -264,13 +264,13 @@ def test_shards_keep_whole_numbers_beyond_float32():
 
 def test_kinds_of_data_and_target_mix(tmp_path):
     table = opened(TABLES["paths"](ROWS, tmp_path / "x"), TABLES["h5py"](TARGET, tmp_path / "y"))
-    for piece, index in [(table.take(np.array([20, 1])), [20, 1]), (next(table.pieces()), ...)]:
+    for piece, index in [(table.take(np.array([20, 1])), [20, 1]), (next(table.chunks()), ...)]:
         assert np.array_equal(piece.x, ROWS[index])
         assert np.array_equal(piece.target, TARGET[index])
 
 
 def test_without_target_and_weight_there_are_none():
-    for piece in (opened(ROWS).take(np.array([3])), *opened(ROWS).pieces()):
+    for piece in (opened(ROWS).take(np.array([3])), *opened(ROWS).chunks()):
         assert piece.target is piece.x
         assert piece.weight is None
 
@@ -307,7 +307,7 @@ def test_a_split_puts_a_rounded_share_aside_or_is_refused(n_rows, fraction, seed
     for part, some, again in zip(parts, numbers, table.split(fraction, seed), strict=True):
         assert part.n_rows == len(some)
         assert (np.diff(some) > 0).all()  # a disk is read forwards
-        whole = joined(list(part.pieces()))
+        whole = joined(list(part.chunks()))
         assert np.array_equal(whole.x, rows[some])
         assert np.array_equal(whole.target, -rows[some])
         assert whole.weight / whole.weight[0] == pytest.approx((3 * some + 1) / (3 * some[0] + 1))
@@ -360,7 +360,7 @@ def test_a_stream_is_passed_over_as_it_comes_and_counted(sizes):
     stream = opened(Again(x), Again(y))
     assert isinstance(stream, Stream)
     for _ in range(2):
-        pieces = list(stream.pieces())
+        pieces = list(stream.chunks())
         assert all(np.array_equal(piece.x, some) for piece, some in zip(pieces, x, strict=True))
         assert np.array_equal(joined(pieces).target, np.concatenate(y))
         assert stream.n_rows == sum(sizes)
@@ -451,7 +451,7 @@ def test_twice_the_pieces_are_twice_the_work():
 def test_pieces_are_anything_that_becomes_rows():
     x1, x2, x3, x4 = cut(ROWS)
     pieces = {"a": x1, "b": x2.tolist(), "c": Frame(x3), "d": np.asfortranarray(x4)}
-    assert np.array_equal(joined(list(opened(pieces.values()).pieces())).x, ROWS)
+    assert np.array_equal(joined(list(opened(pieces.values()).chunks())).x, ROWS)
 
 
 def test_a_data_set_of_tensorflow_is_a_stream():
@@ -461,7 +461,7 @@ def test_a_data_set_of_tensorflow_is_a_stream():
         tf.data.Dataset.from_tensor_slices(ROWS).batch(7),
         tf.data.Dataset.from_tensor_slices(TARGET).batch(7),
     )
-    pieces = list(stream.pieces())
+    pieces = list(stream.chunks())
     assert [len(piece.x) for piece in pieces] == [7, 7, 7, 2]
     assert np.array_equal(joined(pieces).x, ROWS)
     assert np.array_equal(joined(pieces).target, TARGET)
@@ -485,7 +485,7 @@ def test_an_iterable_that_runs_dry_is_a_type_error_that_says_what_to_do(tmp_path
 
 
 @pytest.mark.parametrize("later", [cut(ROWS)[:-1], [*cut(ROWS), ROWS], []], ids=len)
-@pytest.mark.parametrize("go_over", ["check", "pieces", "orders"])
+@pytest.mark.parametrize("go_over", ["check", "chunks", "orders"])
 def test_a_stream_of_another_length_than_before_is_refused(later, go_over):
     stream = passed_over(Again(cut(ROWS), later))
     passes = {
@@ -493,7 +493,7 @@ def test_a_stream_of_another_length_than_before_is_refused(later, go_over):
         "check": lambda: sources.check(stream) or [],
     }
     with pytest.raises(ValueError, match=f"data must give {N} rows whenever it is iterated, got"):
-        list(passes.get(go_over, stream.pieces)())
+        list(passes.get(go_over, stream.chunks)())
 
 
 def test_an_object_that_gives_the_same_iterator_again_is_refused():
@@ -517,11 +517,11 @@ def test_a_stream_of_nothing_is_refused():
 @pytest.mark.parametrize(
     ("target", "message"),
     [
-        (cut(TARGET, 1, 9, 15), "pieces of the sizes of data's, got 8 rows to 7 after row 1$"),
-        (cut(TARGET, 1, 8), "pieces of the sizes of data's, got 15 rows to 7 after row 8$"),
-        (cut(TARGET)[:-1], "as many pieces as data"),
-        ([*cut(TARGET), TARGET[:1]], "as many pieces as data"),
-        ([], "as many pieces as data"),
+        (cut(TARGET, 1, 9, 15), "chunks of the lengths of data's, got 8 rows to 7 after row 1$"),
+        (cut(TARGET, 1, 8), "chunks of the lengths of data's, got 15 rows to 7 after row 8$"),
+        (cut(TARGET)[:-1], "as many chunks as data"),
+        ([*cut(TARGET), TARGET[:1]], "as many chunks as data"),
+        ([], "as many chunks as data"),
     ],
 )
 def test_a_target_in_other_pieces_is_refused(target, message):
@@ -570,7 +570,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(kind, bad, name):
         with pytest.raises(ValueError, match=f"^{message}$"):
             sources.check(rows)
         with pytest.raises(ValueError, match=f"^{message}$"):
-            list(rows.pieces())
+            list(rows.chunks())
 
 
 def test_a_row_keeps_its_number_on_both_sides_of_a_split():
@@ -701,9 +701,9 @@ def test_bad_weights_are_refused(weight, message):
 
 
 def opened_condition(value):
-    form = Form({"x": (3,), "condition": (N,)})
+    shapes = {"x": (3,), "condition": (N,)}
     given = {"x": ROWS, "target": None, "condition": value}
-    return sources.open_rows(given, form).take(slice(None)).columns["condition"]
+    return sources.open_rows(given, shapes).take(slice(None)).columns["condition"]
 
 
 @pytest.mark.parametrize("kind", LABELS)

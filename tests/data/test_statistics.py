@@ -10,10 +10,9 @@ from stand_ins import Again, open_rows
 
 from autoencoding import checks
 from autoencoding.data import statistics
-from autoencoding.data.statistics import Moments, Scatter
+from autoencoding.data.statistics import Baselines, Moments, PrincipalComponents
 from autoencoding.parts import variables
-from autoencoding.parts.baselines import Ruler
-from autoencoding.parts.scaling import SCALINGS, Scaling
+from autoencoding.parts.scaling import SCALINGS, Scaler
 
 TALL, WIDE, SQUARE = (40, 6), (6, 40), (6, 6)  # rows are kept where they are fewer than columns
 quick = settings(deadline=None, derandomize=True)
@@ -43,12 +42,12 @@ def added(to, rows, weight=None, cuts=None):
 
 def moments_of(kind, *data):
     found = added(kind(), *data)
-    return found.moments() if kind is Scatter else found
+    return found.moments() if kind is PrincipalComponents else found
 
 
 def components(rows, k, weight=None, scale=1.0, cuts=None):
     scale = np.broadcast_to(scale, rows.shape[1])
-    return added(Scatter(), rows, weight, cuts).components(scale, k)
+    return added(PrincipalComponents(), rows, weight, cuts).components(scale, k)
 
 
 def subspace(directions):
@@ -59,7 +58,7 @@ def subspace(directions):
 # Moments
 
 
-@pytest.mark.parametrize("kind", [Moments, Scatter])
+@pytest.mark.parametrize("kind", [Moments, PrincipalComponents])
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
 @pytest.mark.parametrize("weighted", [False, True])
 def test_moments_are_numpys_averages(kind, dtype, weighted):
@@ -81,7 +80,7 @@ def test_moments_are_numpys_averages(kind, dtype, weighted):
     scale=st.sampled_from([1e-20, 1.0, 1e30]),
     weighted=st.booleans(),
 )
-@pytest.mark.parametrize("kind", [Moments, Scatter])
+@pytest.mark.parametrize("kind", [Moments, PrincipalComponents])
 def test_moments_do_not_depend_on_the_cutting(kind, seed, cuts, shift, scale, weighted):
     generator = np.random.default_rng(seed)
     rows = scale * (generator.normal(size=(30, 4)) + shift)
@@ -114,7 +113,7 @@ def test_moments_of_huge_float32_do_not_overflow(weight):
     assert found.variance == pytest.approx([8e76], rel=1e-6)
 
 
-@pytest.mark.parametrize("kind", [Moments, Scatter])
+@pytest.mark.parametrize("kind", [Moments, PrincipalComponents])
 def test_rows_of_no_weight_do_not_count(kind):
     rows, weight = spread(*TALL), np.ones(40, np.float32)
     for nothing in (slice(20), slice(10, 30), slice(20, None)):  # pieces of no weight at all, too
@@ -230,7 +229,7 @@ def test_a_constant_column_is_in_no_component():
 
 
 def test_what_is_kept_of_many_rows_is_a_matrix():
-    scatter, generator = Scatter(), np.random.default_rng(0)
+    scatter, generator = PrincipalComponents(), np.random.default_rng(0)
     with memory_below(50_000):
         for _ in range(200):
             scatter.add(generator.normal(size=(50, 8)))  # 640 kB in all
@@ -297,15 +296,15 @@ def test_of_many_rows_those_at_even_distances_are_kept(monkeypatch, size):
 
 
 def scaling_of(kind, dim, scope):
-    return Scaling(SCALINGS[kind](), dim, scope)
+    return Scaler(SCALINGS[kind](), dim, scope)
 
 
 def fit(rows, kind, dim, target_dim, k=2):
     scalings = (
-        Scaling(SCALINGS[kind](), dim, "scaling"),
-        Scaling(SCALINGS[kind](), target_dim, "target_scaling"),
+        Scaler(SCALINGS[kind](), dim, "scaling"),
+        Scaler(SCALINGS[kind](), target_dim, "target_scaling"),
     )
-    return statistics.fit(rows, *scalings, Ruler(target_dim, k))
+    return statistics.fit(rows, *scalings, Baselines(target_dim, k))
 
 
 @pytest.mark.parametrize("kind", ["global", "feature", "robust", None])
@@ -355,12 +354,12 @@ def test_the_fitted_ruler_is_pca_of_the_scaled_target(kind, paired):
     target = other if paired else x
     weight = np.arange(40, dtype=np.float32) % 3
     dim = target.shape[1]
-    scaling = Scaling(SCALINGS[kind](), dim, "target_scaling")
-    ruler = Ruler(dim, 2)
+    scaling = Scaler(SCALINGS[kind](), dim, "target_scaling")
+    ruler = Baselines(dim, 2)
     rows = open_rows(x, other if paired else None, weight, 4, dim)
-    fitted = statistics.fit(rows, Scaling(SCALINGS[kind](), 4, "scaling"), scaling, ruler)
+    fitted = statistics.fit(rows, Scaler(SCALINGS[kind](), 4, "scaling"), scaling, ruler)
     with tf.Graph().as_default(), tf1.Session() as session:
-        Scaling(SCALINGS[kind](), 4, "scaling").scale(tf.zeros([1, 4]))
+        Scaler(SCALINGS[kind](), 4, "scaling").scale(tf.zeros([1, 4]))
         scaling.unit()
         scaled = scaling.scale(tf.constant(target))
         left = ruler.residuals(scaled, scaled)

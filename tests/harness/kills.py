@@ -41,7 +41,7 @@ def train(folder, data):
         ae = Autoencoder(4, 2, epoch=20, learning_rate=0.03, checkpoint=folder, **options)
     history = ae.train(data, 4, validation=0.2, patience=30, every=1, verbose=False, resume=resume)
     values = variables.read(ae.session) | {f"history of {k}": v for k, v in history.items()}
-    return values | {f"last {k}": v for k, v in (ae._progress.last or {}).items()}
+    return values | {f"last {k}": v for k, v in (ae._state.last or {}).items()}
 
 
 def train_to_the_end(folder, data, result):

@@ -2,8 +2,7 @@
 
 import numpy as np
 
-from autoencoding.data import rows as sources
-from autoencoding.data.rows import Form
+from autoencoding.data import rows
 
 
 class Frame:
@@ -58,5 +57,5 @@ def kinds_of_rows(cut):
 
 
 def open_rows(data, target, weight, input_dim, target_dim, name="data"):
-    form = Form({"x": (input_dim,), "target": (target_dim,)}).called(x=name)
-    return sources.open_rows({"x": data, "target": target}, form, weight)
+    shapes = {"x": (input_dim,), "target": (target_dim,)}
+    return rows.open_rows({"x": data, "target": target}, shapes, weight, name)

@@ -1,5 +1,8 @@
 """The family: what each preset can do, and what all of them share."""
 
+import json
+from pathlib import Path
+
 import numpy as np
 import pytest
 import scipy.stats
@@ -33,6 +36,8 @@ from autoencoding.parts.corruptions import GaussianNoise, Masking
 from autoencoding.parts.losses import SSIM
 from autoencoding.parts.networks import Convolutional, Dense
 from autoencoding.parts.scaling import STANDARD, Range
+from autoencoding.reports.evaluation import row_errors
+from autoencoding.saving import checkpoints
 
 # All of them
 
@@ -58,7 +63,7 @@ def test_a_member_encodes_and_decodes(member):
     assert rebuilt == pytest.approx(ae.decode(codes, **told), abs=1e-4)
     assert ae.encoded.op.name.startswith("encode/")
     assert ae.decoded.op.name.startswith("decode/")
-    errors = ae.squared_errors(SOME, **member.preset.given)
+    errors = row_errors(ae, SOME, **member.preset.given)
     assert np.isfinite(list(errors.values())).all()
 
 
@@ -107,7 +112,7 @@ def test_row_37_a_member_that_was_stopped_ends_in_the_same_bits(member, tmp_path
 
         def save_and_stop(path):
             save(path)
-            if ae._progress.epoch == 3:
+            if ae._state.epoch == 3:
                 raise StopError
 
         ae._save = save_and_stop
@@ -124,7 +129,7 @@ def test_row_37_a_member_that_was_stopped_ends_in_the_same_bits(member, tmp_path
 )
 def test_convolutions_train_in_the_plain_loop(name, compiled):
     ae, _ = trained(FAMILY[name], epoch=1, batch_size=2)
-    assert ae._progress.compiled == compiled
+    assert ae._state.compiled == compiled
 
 
 # Parts that do not go together
@@ -196,7 +201,7 @@ def test_pretraining_makes_the_stack_of_its_layers(tied):
             assert np.array_equal(found, expected)
         assert ae._start.keys() == ae.weights.keys()
         # the stack's own error is near that of its outer layer, and far below that of the mean
-        errors = {k: v.mean() for k, v in ae.squared_errors(SOME).items()}
+        errors = {k: v.mean() for k, v in row_errors(ae, SOME).items()}
         assert errors["model"] < 0.7 * errors["mean"]
 
 
@@ -392,7 +397,7 @@ def test_more_beta_makes_codes_cheaper():
     def cost(beta):
         preset = Preset(VariationalAutoencoder, (64, 3), {"layers": [16], "beta": beta})
         ae, _ = trained(preset, epoch=20)
-        hidden = ae.session.run(ae._hidden, {ae.x: SOME})
+        hidden = ae.session.run(ae._pass.hidden, {ae.x: SOME})
         with tf.Graph().as_default(), tf.compat.v1.Session() as session:
             return session.run(Gaussian().penalty(tf.constant(hidden), None)).mean()
 
@@ -495,7 +500,7 @@ def test_images_and_rows_are_the_same_and_come_back_as_they_were():
 def test_convolutions_on_digits_beat_pca_of_their_width():
     with ConvolutionalAutoencoder((8, 8, 1), 8, 15, **ADAM) as ae:
         ae.train(DIGITS[:1500], 20, verbose=False)
-        errors = {name: rows.mean() for name, rows in ae.squared_errors(DIGITS[1500:]).items()}
+        errors = {name: rows.mean() for name, rows in row_errors(ae, DIGITS[1500:]).items()}
     assert errors["model"] < 0.8 * errors["pca"]
 
 
@@ -506,3 +511,12 @@ def test_colours_are_learnt_from_gray():
     assert coloured.shape == (200, 8, 8, 3)
     gray = np.repeat(SOME.reshape(-1, 8, 8, 1), 3, axis=3)
     assert np.square(coloured - COLOUR).mean() < 0.3 * np.square(gray - COLOUR).mean()
+
+
+@pytest.mark.parametrize("name", FAMILY)
+def test_variables_have_the_names_and_shapes_of_earlier_saves(name):
+    expected = json.loads(Path(__file__).with_name("variables.json").read_text())[name]
+    with FAMILY[name].model() as ae:
+        assert checkpoints.shapes(ae.graph) == expected
+        assert ae.encoded.op.name == "encode/encoded"
+        assert ae.decoded.op.name == "decode/decoded"

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-from autoencoding.parts.codes import Code, Gaussian, When
+from autoencoding.parts.codes import Gaussian, Plain, Step
 
 HIDDEN = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
 MEAN, LOG_VARIANCE = HIDDEN[:, :3].astype(float), HIDDEN[:, 3:].astype(float)
@@ -15,13 +15,13 @@ def run(build):
 
 
 def when(step=0, done=1.0):
-    return When(tf.constant([7, step], tf.int64), tf.constant(done))
+    return Step(tf.constant([7, step], tf.int64), tf.constant(done))
 
 
 def test_a_plain_code_is_the_encoders_output_at_no_cost():
-    code = Code()
+    code = Plain()
     mean, drawn = run(
-        lambda: [code.mean(tf.constant(HIDDEN)), code.draw(tf.constant(HIDDEN), when())]
+        lambda: [code.mean(tf.constant(HIDDEN)), code.sample(tf.constant(HIDDEN), when())]
     )
     assert np.array_equal(mean, HIDDEN)
     assert np.array_equal(drawn, HIDDEN)
@@ -50,7 +50,7 @@ def test_the_standard_normal_costs_nothing():
 
 def test_draws_have_the_moments_of_the_code():
     rows = np.tile(HIDDEN[:1], (200_000, 1))
-    drawn = run(lambda: Gaussian().draw(tf.constant(rows), when()))
+    drawn = run(lambda: Gaussian().sample(tf.constant(rows), when()))
     assert drawn.mean(axis=0) == pytest.approx(MEAN[0], abs=0.02)
     assert drawn.var(axis=0) == pytest.approx(np.exp(LOG_VARIANCE[0]), rel=0.02)
 
@@ -58,7 +58,7 @@ def test_draws_have_the_moments_of_the_code():
 def test_draws_follow_from_the_key_alone():
     hidden = tf.constant  # of this graph
     first, again, other = run(
-        lambda: [Gaussian().draw(hidden(HIDDEN), when(step)) for step in (3, 3, 4)]
+        lambda: [Gaussian().sample(hidden(HIDDEN), when(step)) for step in (3, 3, 4)]
     )
     assert np.array_equal(first, again)
     assert not np.isclose(first, other).any()
@@ -67,7 +67,7 @@ def test_draws_follow_from_the_key_alone():
 def test_gradients_go_through_the_draw():
     def build():
         hidden = tf.constant(HIDDEN)
-        return tf.gradients(Gaussian().draw(hidden, when()), hidden)[0]
+        return tf.gradients(Gaussian().sample(hidden, when()), hidden)[0]
 
     gradient = run(build)
     assert (gradient[:, :3] == 1).all()
@@ -99,7 +99,7 @@ def test_row_17_extreme_log_variances_stay_finite(extreme):
     def build():
         hidden = tf.constant([[0.0, extreme]])
         code = Gaussian()
-        drawn, penalty = code.draw(hidden, when()), code.penalty(hidden, None)
+        drawn, penalty = code.sample(hidden, when()), code.penalty(hidden, None)
         return [drawn, penalty, *tf.gradients([drawn, penalty], hidden)]
 
     assert all(np.isfinite(value).all() for value in run(build))

@@ -9,9 +9,9 @@ import tensorflow.compat.v1 as tf1
 from autoencoding.parts import corruptions
 from autoencoding.parts.corruptions import (
     CORRUPTIONS,
-    Absent,
     GaussianNoise,
     Masking,
+    MissingFunction,
     SaltAndPepper,
 )
 
@@ -95,7 +95,6 @@ class Own:
 @pytest.mark.parametrize(
     ("value", "expected"),
     [
-        (None, None),
         ("masking", Masking()),
         ({"name": "gaussian", "std": 0.1}, GaussianNoise(0.1)),
         (SaltAndPepper(0.2), SaltAndPepper(0.2)),
@@ -106,16 +105,16 @@ def test_a_corruption_is_found_by_name_by_description_or_is_one_already(value, e
     assert corruptions.find(value) == expected
 
 
-@pytest.mark.parametrize("value", [None, Masking(0.2), GaussianNoise(0.1, 0.5, 0, 1)])
+@pytest.mark.parametrize("value", [Masking(0.2), GaussianNoise(0.1, 0.5, 0, 1)])
 def test_a_corruption_is_found_by_what_describes_it(value):
     assert corruptions.find(json.loads(json.dumps(corruptions.describe(value)))) == value
 
 
 @pytest.mark.parametrize(("value", "name"), [(own, "own"), (Own(), "Own")])
-def test_a_function_is_described_by_name_and_found_as_absent(value, name):
+def test_a_function_is_described_by_name_and_found_as_missing(value, name):
     described = json.loads(json.dumps(corruptions.describe(value)))
     found = corruptions.find(described)
-    assert found == Absent(f"{__name__}.{name}")
+    assert found == MissingFunction(f"{__name__}.{name}")
     assert corruptions.describe(found) == described
 
 

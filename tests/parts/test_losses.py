@@ -8,7 +8,7 @@ from skimage.metrics import structural_similarity
 
 from autoencoding.parts import variables
 from autoencoding.parts.losses import LOSSES, MAE, MSE, RMSE, SSIM, BinaryCrossEntropy, Normal
-from autoencoding.parts.scaling import Range, Scaling
+from autoencoding.parts.scaling import Range, Scaler
 
 GENERATOR = np.random.default_rng(0)
 OUTPUT = GENERATOR.normal(size=(6, 5)).astype(np.float32)
@@ -26,7 +26,7 @@ def run(build, values=None):
 
 def errors(loss, target=TARGET, output=OUTPUT, log_variance=-0.7):
     values = {"loss/fifth_of_log_variance": np.array(log_variance / 5)}
-    return run(lambda: loss.rows(tf.constant(target), tf.constant(output)), values)
+    return run(lambda: loss.row_errors(tf.constant(target), tf.constant(output)), values)
 
 
 BY_HAND = [
@@ -57,7 +57,7 @@ def test_cross_entropy_of_hard_targets_is_minus_the_bernoulli_log_likelihood():
 def test_cross_entropy_stays_finite_and_has_a_gradient_at_extreme_logits():
     def build():
         output = tf.constant(np.array([[1e4, -1e4, 50.0]], np.float32))
-        rows = BinaryCrossEntropy().rows(tf.constant([[0.0, 1.0, 1.0]]), output)
+        rows = BinaryCrossEntropy().row_errors(tf.constant([[0.0, 1.0, 1.0]]), output)
         return [rows, *tf.gradients(rows, output)]
 
     row, gradient = run(build)
@@ -93,7 +93,7 @@ def test_a_perfect_image_has_an_ssim_loss_of_0_and_a_finite_gradient():
 
     def build():
         output = tf.constant(image)
-        rows = SSIM("linear", (12, 12, 1)).rows(tf.constant(image), output)
+        rows = SSIM("linear", (12, 12, 1)).row_errors(tf.constant(image), output)
         return [rows, *tf.gradients(rows, output)]
 
     row, gradient = run(build)
@@ -119,9 +119,9 @@ def test_ssim_needs_images_as_large_as_its_window(shape):
     ],
 )
 def test_losses_are_reported_in_raw_units(loss, expected):
-    scaling = Scaling(Range(-50, 150), 3, "scaling")
+    scaling = Scaler(Range(-50, 150), 3, "scaling")
     values = scaling.fit(np.zeros(3), np.ones(3), np.zeros((0, 3)))
-    found = run(lambda: loss.reported(tf.constant(0.5), scaling), values)
+    found = run(lambda: loss.in_data_units(tf.constant(0.5), scaling), values)
     assert found == pytest.approx(expected)
 
 
@@ -138,9 +138,9 @@ def test_normal_keeps_the_variance_from_vanishing():
 @pytest.mark.parametrize("kind", LOSSES.values())
 def test_links_are_what_the_flags_say(kind):
     loss = kind()
-    linked = run(lambda: loss.link(tf.constant(OUTPUT)))
-    assert np.array_equal(linked, OUTPUT) == loss.affine_link
-    assert ((linked > 0) & (linked < 1)).all() == loss.shares
+    linked = run(lambda: loss.activation(tf.constant(OUTPUT)))
+    assert np.array_equal(linked, OUTPUT) == loss.affine
+    assert ((linked > 0) & (linked < 1)).all() == loss.unit_interval
 
 
 def test_another_link_is_refused():

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from autoencoding.parts import variables
-from autoencoding.parts.scaling import SCALINGS, SPREAD, Scaling
+from autoencoding.parts.scaling import SCALINGS, SPREAD, Scaler
 
 KINDS = ["global", "feature", "robust", None]
 
@@ -20,8 +20,8 @@ def mixed_units():
 
 def fit(kind, data, **options):
     data = np.asarray(data, np.float64)
-    scaling = Scaling(SCALINGS[kind](**options), data.shape[1], "scaling")
-    quantiles = np.quantile(data.astype(np.float32), scaling.kind.levels, axis=0)
+    scaling = Scaler(SCALINGS[kind](**options), data.shape[1], "scaling")
+    quantiles = np.quantile(data.astype(np.float32), scaling.scaling.levels, axis=0)
     return scaling, scaling.fit(data.mean(axis=0), data.var(axis=0), quantiles)
 
 
@@ -112,7 +112,7 @@ def test_an_error_of_scaled_rows_times_the_unit_is_one_of_raw_rows():
 def test_constants_are_untrained_variables_of_the_scope(kind):
     _, constants = fit(kind, mixed_units())
     with tf.Graph().as_default() as graph:
-        scaling = Scaling(SCALINGS[kind](), 3, "scaling")
+        scaling = Scaler(SCALINGS[kind](), 3, "scaling")
         for _ in range(2):  # the second time makes none
             scaling.unscale(scaling.scale(tf.zeros([1, 3])))
             scaling.unit()

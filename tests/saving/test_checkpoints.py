@@ -409,17 +409,17 @@ def test_a_manifest_of_any_json_is_refused(model, tmp_path):
 def test_a_folder_is_held_until_the_end_or_an_error(tmp_path):
     folder = tmp_path / "a" / "b"
     for error in (None, KeyError):
-        with contextlib.suppress(KeyError), checkpoints.held(folder):
+        with contextlib.suppress(KeyError), checkpoints.locked(folder):
             with (
                 pytest.raises(BlockingIOError, match=f"{folder} is in use"),
-                checkpoints.held(folder),
+                checkpoints.locked(folder),
             ):
                 pytest.fail("held twice")
-            with checkpoints.held(tmp_path / "another"), checkpoints.held(None):
+            with checkpoints.locked(tmp_path / "another"), checkpoints.locked(None):
                 pass
             if error:
                 raise error
-    with checkpoints.held(str(folder)):
+    with checkpoints.locked(str(folder)):
         pass
     assert names(folder) == {"training.lock"}  # of whatever version, one name
 

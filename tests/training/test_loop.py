@@ -33,8 +33,8 @@ def net(input_dim=3, target_dim=4, compiles=True):
 
     def objective(x, target, weight):
         output = network.decode(network.encode(x, 2, seed=3), target_dim, seed=3)
-        mean = tf.reduce_sum(weight * error.rows(target, output))
-        return mean, error.reduce(mean)
+        mean = tf.reduce_sum(weight * error.row_errors(target, output))
+        return mean, error.from_mean(mean)
 
     def step(batch, weight):
         calls.append((batch, weight))

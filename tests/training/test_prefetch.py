@@ -12,8 +12,14 @@ from autoencoding import checks
 from autoencoding.data import rows as sources
 from autoencoding.training import prefetch as feeding
 from autoencoding.training.loop import Loop
-from autoencoding.training.prefetch import BLOCK_BYTES, BLOCK_FLOPS, BLOCK_STEPS, Feeder, shares
-from autoencoding.training.state import Progress
+from autoencoding.training.prefetch import (
+    CALL_BYTES,
+    CALL_FLOPS,
+    CALL_STEPS,
+    Prefetcher,
+    batch_weights,
+)
+from autoencoding.training.state import TrainingState
 from batching import PADDING, batches
 
 SOME = st.integers(1, 30)
@@ -34,9 +40,9 @@ def cut(rows):
 SOURCES = kinds_of_rows(cut)
 
 
-def as_float32(piece):
-    columns = {name: column.astype(np.float32) for name, column in piece.columns.items()}
-    return piece._replace(columns=columns)
+def as_float32(chunk):
+    columns = {name: column.astype(np.float32) for name, column in chunk.columns.items()}
+    return chunk._replace(columns=columns)
 
 
 def feeder(
@@ -67,8 +73,8 @@ def feeder(
         compiled="compiled",
         compiled_even="compiled even",
     )
-    plan = Progress(rows.n_rows, 0, batch_size, 1, seed, compiled)
-    return Feeder(loop, rows, plan, 1, prepare)
+    plan = TrainingState(rows.n_rows, 0, batch_size, 1, seed, compiled)
+    return Prefetcher(loop, rows, plan, 1, prepare)
 
 
 def numbered(n_rows):
@@ -79,7 +85,7 @@ def numbered(n_rows):
 def dealt(fed, start, cuts):
     """Row numbers [k, batch_size] of each block, from rows that hold them."""
     found = []
-    for block in fed.blocks(start, cuts):
+    for block in fed.calls(start, cuts):
         numbers = block.feed[fed.loop.columns["x"]][: block.steps, :, 0].astype(int)
         if fed.weighted:
             numbers[block.feed[fed.loop.weight][: block.steps] == 0] = PADDING
@@ -89,11 +95,11 @@ def dealt(fed, start, cuts):
 
 def set_limits(patch, *, length=4, pool=None, chunk=None):
     """Say how many batches a block holds, and how many rows a pool and a chunk."""
-    patch.setattr(feeding, "BLOCK_STEPS", length)
+    patch.setattr(feeding, "CALL_STEPS", length)
     if pool is not None:
-        patch.setattr(sources, "POOL_BYTES", 4 * pool)
+        patch.setattr(sources, "BUFFER_BYTES", 4 * pool)
     if chunk is not None:
-        patch.setattr(sources, "CHUNK_BYTES", 4 * chunk)
+        patch.setattr(sources, "RUN_BYTES", 4 * chunk)
 
 
 @pytest.fixture
@@ -142,7 +148,7 @@ def test_from_any_step_on_blocks_deal_the_rest_of_the_whole_and_span_no_cut(
             assert sorted(epoch) == [PADDING] * (len(epoch) - n_rows) + list(range(n_rows))
             assert PADDING not in epoch[:n_rows]  # but at the end of the last batch
 
-        patch.setattr(feeding, "BLOCK_STEPS", length)
+        patch.setattr(feeding, "CALL_STEPS", length)
         fed = feeder(SOURCES[source](numbered(n_rows)), batch_size, seed=seed)
         start = data.draw(st.integers(0, cuts[0] * steps - 1), "start")
         found = dealt(fed, start, cuts)
@@ -192,23 +198,23 @@ def test_prepared_and_unprepared_rows_make_the_same_blocks(monkeypatch, source, 
             target_width=2,
             prepare=scaled,
         )
-        return fed, [contents(block) for block in fed.blocks(1, [1, 3])]
+        return fed, [contents(block) for block in fed.calls(1, [1, 3])]
 
     set_limits(monkeypatch)
     prepared, expected = blocks()
     # one row too many for a pool, but not for a chunk: there is one pool all the same
     set_limits(monkeypatch, pool=3 * (n_rows - 1))
     unprepared, found = blocks()
-    assert prepared.prepared is not None
-    assert unprepared.prepared is None
+    assert prepared.scaled is not None
+    assert unprepared.scaled is None
     np.testing.assert_equal(found, expected)
 
 
-def scaled(piece):
+def scaled(chunk):
     """Prepare rows so that it shows, x and target in their own ways."""
-    piece = as_float32(piece)
+    chunk = as_float32(chunk)
     factors = {"x": 2, "target": 3}
-    return piece._replace(columns={k: factors[k] * v for k, v in piece.columns.items()})
+    return chunk._replace(columns={k: factors[k] * v for k, v in chunk.columns.items()})
 
 
 def contents(block):
@@ -219,32 +225,32 @@ def contents(block):
 
 
 @pytest.mark.usefixtures("blocks_of_4")
-def test_rows_that_fit_into_a_pool_are_prepared_once_piece_by_piece(monkeypatch):
-    monkeypatch.setattr(checks, "CHUNK_BYTES", 4 * 3 * 5)  # pieces of 5 rows
-    pieces = []
+def test_rows_that_fit_into_a_pool_are_prepared_once_chunk_by_chunk(monkeypatch):
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 4 * 3 * 5)  # chunks of 5 rows
+    chunks = []
 
-    def prepare(piece):
-        pieces.append(piece)
-        return scaled(piece)
+    def prepare(chunk):
+        chunks.append(chunk)
+        return scaled(chunk)
 
     data, target, weight = numbered(12), 50 - numbered(12).repeat(2, axis=1), np.linspace(1, 2, 12)
     fed = feeder(data, 3, target, weight, target_width=2, prepare=prepare)
-    assert [len(piece.x) for piece in pieces] == [5, 5, 2]
-    for block in fed.blocks(0, [2]):
+    assert [len(chunk.x) for chunk in chunks] == [5, 5, 2]
+    for block in fed.calls(0, [2]):
         got = contents(block)
         numbers = got["x"][..., 0] / 2
         assert np.array_equal(got["target"], np.stack([3 * (50 - numbers)] * 2, axis=-1))
         assert got["weight"] == pytest.approx((1 + numbers / 11) / 1.5 / 3)
-    assert len(pieces) == 3
+    assert len(chunks) == 3
 
 
 @pytest.mark.usefixtures("unprepared_blocks_of_4")
 def test_rows_that_do_not_fit_into_a_pool_are_prepared_block_by_block():
     sizes = []
 
-    def prepare(piece):
-        sizes.append(len(piece.x))
-        return as_float32(piece)
+    def prepare(chunk):
+        sizes.append(len(chunk.x))
+        return as_float32(chunk)
 
     fed = feeder(numbered(18), 3, prepare=prepare)
     assert sizes == []
@@ -265,7 +271,7 @@ def test_arrays_hold_the_rows_of_the_block(dtype):
     order = np.random.default_rng([7, 0]).permutation(17)
     dealt = np.append(order, PADDING).reshape(6, 3)  # the last batch is short
     steps = []
-    for block, part in zip(fed.blocks(0, [1]), (dealt[:4], dealt[4:]), strict=True):
+    for block, part in zip(fed.calls(0, [1]), (dealt[:4], dealt[4:]), strict=True):
         steps.append(block.steps)
         assert {array.dtype for array in block.feed.values()} == {np.dtype(np.float32)}
         assert {array.shape[:2] for array in block.feed.values()} == {(4, 3)}
@@ -282,7 +288,7 @@ def test_arrays_hold_the_rows_of_the_block(dtype):
 def test_padding_stands_for_rows_that_there_are():
     # 0 times NaN is NaN
     fed = feeder(5 + numbered(5), 3)
-    (block,) = fed.blocks(0, [1])
+    (block,) = fed.calls(0, [1])
     assert set(contents(block)["x"].ravel()) == {5, 6, 7, 8, 9}
 
 
@@ -300,7 +306,7 @@ def test_padding_stands_for_rows_that_there_are():
 @pytest.mark.usefixtures("blocks_of_4")
 def test_weights_are_fed_but_where_all_rows_have_the_same_share(n_rows, weight, compiled, variant):
     fed = feeder(numbered(n_rows), 3, weight=weight, compiled=compiled)
-    (block,) = fed.blocks(0, [1])
+    (block,) = fed.calls(0, [1])
     assert block.fetch == variant
     weighted = variant != "compiled even"
     assert block.feed.keys() == (
@@ -315,7 +321,7 @@ def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
     generator = np.random.default_rng(0)
     weight, errors = generator.uniform(0, 2, n_rows), generator.uniform(size=n_rows)
     fed = feeder(numbered(n_rows), 3, weight=np.float32(scale * weight))
-    (block,) = fed.blocks(0, [1])
+    (block,) = fed.calls(0, [1])
     got = contents(block)
     numbers = got["x"][..., 0].astype(int)  # [k, 3]
     counts = np.full((len(numbers), 1), 3)
@@ -325,19 +331,19 @@ def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
     expected[-1, counts[-1, 0] :] = 0
     assert got["weight"] == pytest.approx(expected, rel=1e-5)
     means = np.sum(got["weight"] * errors[numbers], axis=1)
-    (mean,) = Progress(n_rows, 0, 3, 1, 0, False).advance(means, np.ones(len(means)))
+    (mean,) = TrainingState(n_rows, 0, 3, 1, 0, False).advance(means, np.ones(len(means)))
     assert mean == pytest.approx(np.average(errors, weights=weight))
 
 
 @pytest.mark.usefixtures("blocks_of_4")
 def test_shares_of_weights_near_the_end_of_float32_are_finite():
-    (block,) = feeder(numbered(6), 3, weight=np.full(6, 1e38, np.float32)).blocks(0, [1])
+    (block,) = feeder(numbered(6), 3, weight=np.full(6, 1e38, np.float32)).calls(0, [1])
     assert contents(block)["weight"] == pytest.approx(np.full((2, 3), 1 / 3))
 
 
 @pytest.mark.parametrize("weight", [None, np.full((2, 3), 1.0)])
 def test_shares_of_rows_that_weigh_the_same_are_even_and_padding_has_none(weight):
-    found = shares(np.array([[4, 0, 2], [1, 3, PADDING]]), weight)
+    found = batch_weights(np.array([[4, 0, 2], [1, 3, PADDING]]), weight)
     assert found == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 1 / 2, 0]]))
 
 
@@ -348,7 +354,7 @@ def test_shares_of_rows_that_weigh_the_same_are_even_and_padding_has_none(weight
 def test_a_block_in_use_is_left_alone_while_the_next_is_filled():
     fed = feeder(numbered(64), 4, weight=np.linspace(1, 2, 64))
     before, owned = {}, []
-    for block in fed.blocks(0, [2]):
+    for block in fed.calls(0, [2]):
         held = contents(block)
         time.sleep(0.02)  # enough to fill the next
         np.testing.assert_equal(contents(block), held)
@@ -363,11 +369,11 @@ def test_a_block_in_use_is_left_alone_while_the_next_is_filled():
 def test_one_block_is_prepared_ahead_and_no_more():
     prepared = threading.Semaphore(0)
 
-    def prepare(piece):
+    def prepare(chunk):
         prepared.release()
-        return as_float32(piece)
+        return as_float32(chunk)
 
-    blocks = feeder(numbered(60), 3, prepare=prepare).blocks(0, [1])
+    blocks = feeder(numbered(60), 3, prepare=prepare).calls(0, [1])
     for _ in range(3):
         next(blocks)
         assert prepared.acquire(timeout=10)  # this one
@@ -392,7 +398,7 @@ def test_what_is_fetched_ahead_keeps_its_order_to_the_end():
 @pytest.mark.usefixtures("unprepared_blocks_of_4")
 def test_closing_the_blocks_ends_their_thread():
     others = set(threading.enumerate())
-    blocks = feeder(numbered(60), 3).blocks(0, [5])
+    blocks = feeder(numbered(60), 3).calls(0, [5])
     next(blocks)
     assert set(threading.enumerate()) > others
     blocks.close()
@@ -434,7 +440,7 @@ def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(fai
     fed = feeder(data, 2)
     fail()
     with pytest.raises(type(error)) as caught:
-        list(fed.blocks(0, [1]))
+        list(fed.calls(0, [1]))
     assert caught.value is error
     assert set(threading.enumerate()) == others
 
@@ -446,7 +452,7 @@ def test_a_stream_that_gives_another_number_of_rows_is_refused(later):
     fed = feeder(data, 2)
     data.passes = [later]
     with pytest.raises(ValueError, match="must give 12 rows whenever it is iterated"):
-        list(fed.blocks(0, [1]))
+        list(fed.calls(0, [1]))
 
 
 # How long a block is
@@ -459,13 +465,13 @@ def test_a_stream_that_gives_another_number_of_rows_is_refused(later):
     parameters=st.integers(1, 10**10),
 )
 def test_a_block_is_as_long_as_its_bounds_allow(width, batch_size, parameters):
-    steps = feeding.block_steps(batch_size, width, parameters)
+    steps = feeding.steps_per_call(batch_size, width, parameters)
 
     def allowed(k):
         return (
-            k <= BLOCK_STEPS
-            and 4 * k * batch_size * width <= BLOCK_BYTES
-            and 6 * k * parameters * batch_size <= BLOCK_FLOPS
+            k <= CALL_STEPS
+            and 4 * k * batch_size * width <= CALL_BYTES
+            and 6 * k * parameters * batch_size <= CALL_FLOPS
         )
 
     assert type(steps) is int
@@ -475,7 +481,7 @@ def test_a_block_is_as_long_as_its_bounds_allow(width, batch_size, parameters):
 
 
 def test_a_block_counts_the_columns_of_its_target(monkeypatch):
-    monkeypatch.setattr(feeding, "BLOCK_BYTES", 4 * 2 * (1 + 3) * 5)  # 5 batches of 2
+    monkeypatch.setattr(feeding, "CALL_BYTES", 4 * 2 * (1 + 3) * 5)  # 5 batches of 2
     alone = feeder(numbered(20), 2)
     both = feeder(numbered(20), 2, numbered(20).repeat(3, axis=1), target_width=3)
     assert (alone.length, both.length) == (20, 5)

@@ -2,6 +2,7 @@ import copy
 import itertools
 import json
 import threading
+from types import SimpleNamespace
 from typing import NamedTuple
 
 import numpy as np
@@ -13,12 +14,12 @@ from hypothesis import strategies as st
 from stand_ins import open_rows
 
 from autoencoding.parts import variables
-from autoencoding.parts.schedules import Plateau
+from autoencoding.parts.optimizers import Plateau
 from autoencoding.training import loop
 from autoencoding.training.loop import Loop
-from autoencoding.training.prefetch import Feeder
-from autoencoding.training.run import Trainer
-from autoencoding.training.state import Progress
+from autoencoding.training.prefetch import Prefetcher
+from autoencoding.training.run import TRAINED, Run
+from autoencoding.training.state import TrainingState
 from batching import PADDING, batches
 
 SEED = 5
@@ -33,15 +34,15 @@ def same(got, expected):
     return True
 
 
-# Progress
+# TrainingState
 
 
-def progress_of(n_rows=7, batch_size=3, epochs=20, n_held=0, **options):
-    return Progress(n_rows, n_held, batch_size, epochs, SEED, True, **options)
+def progress_of(n_rows=7, batch_size=3, epochs=20, n_validation=0, **options):
+    return TrainingState(n_rows, n_validation, batch_size, epochs, SEED, True, **options)
 
 
 def through_json(progress):
-    return Progress(**json.loads(json.dumps(progress.to_json())), last=progress.last)
+    return TrainingState.from_json(json.loads(json.dumps(progress.to_json())), progress.last)
 
 
 @pytest.mark.parametrize(
@@ -115,15 +116,15 @@ def test_the_mean_error_of_an_epoch_is_that_of_its_rows(account):
 
 def test_the_share_of_planned_steps_goes_on_over_epochs():
     progress = progress_of(7, 3, epochs=5)
-    assert progress.done(15) == pytest.approx(np.arange(15) / 15)
+    assert progress.progress(15) == pytest.approx(np.arange(15) / 15)
     progress.advance(np.ones(4), np.ones(4))
-    assert progress.done(3) == pytest.approx(np.array([4, 5, 6]) / 15)
-    assert progress.done(0).shape == (0,)
+    assert progress.progress(3) == pytest.approx(np.array([4, 5, 6]) / 15)
+    assert progress.progress(0).shape == (0,)
 
 
-@pytest.mark.parametrize("n_held", [0, 2])
-def test_progress_survives_json_to_the_bit(n_held):
-    progress = progress_of(n_held=n_held, last={"w": np.ones(2, np.float32)}, best=1)
+@pytest.mark.parametrize("n_validation", [0, 2])
+def test_state_survives_json_to_the_bit(n_validation):
+    progress = progress_of(n_validation=n_validation, last={"w": np.ones(2, np.float32)}, best=1)
     progress.advance(np.float32([0.1, 1 / 3, 7, 1e-9, 3, 2, 1 / 7]), np.linspace(1, 1 / 3, 7))
     progress.history["loss"] = [1 / 3, 0.1]
     again = through_json(progress)
@@ -134,13 +135,13 @@ def test_progress_survives_json_to_the_bit(n_held):
     assert same(again.advance(*more), progress.advance(*more))
 
 
-def test_progress_describes_itself_without_arrays():
+def test_state_describes_itself_without_arrays():
     assert "last" not in progress_of(last={"w": np.ones(2)}).to_json()
 
 
-@pytest.mark.parametrize("n_held", [0, 2])
-def test_a_copy_does_not_change_with_the_progress(n_held):
-    progress = progress_of(n_held=n_held, last={"w": np.ones(2)})
+@pytest.mark.parametrize("n_validation", [0, 2])
+def test_a_copy_does_not_change_with_the_state(n_validation):
+    progress = progress_of(n_validation=n_validation, last={"w": np.ones(2)})
     progress.advance(np.ones(4), np.ones(4))
     kept, described = progress.copy(), copy.deepcopy(vars(progress))
     progress.advance(np.ones(4), np.ones(4))
@@ -151,18 +152,18 @@ def test_a_copy_does_not_change_with_the_progress(n_held):
 
 
 @pytest.mark.parametrize(("folder", "saved"), [(None, ""), ("./model", ", saved in ./model")])
-def test_progress_tells_how_to_go_on(folder, saved):
+def test_state_tells_how_to_resume(folder, saved):
     progress = progress_of(7, 3, epochs=5, step=4)
     expected = f"training stopped after 4 of 15 steps{saved}: train(..., resume=True) goes on"
-    assert progress.how_to_go_on(folder) == expected
+    assert progress.how_to_resume(folder) == expected
 
 
 def test_what_is_watched_is_validation_where_there_is_any():
-    for n_held, expected in ((0, [1, 2]), (3, [3, 4])):
+    for n_validation, expected in ((0, [1, 2]), (3, [3, 4])):
         history = {"epoch": [0, 1], "loss": [1, 2], "learning_rate": [1, 1]}
-        if n_held:
+        if n_validation:
             history["validation_loss"] = [3, 4]
-        assert progress_of(n_held=n_held, history=history).monitored == expected
+        assert progress_of(n_validation=n_validation, history=history).monitored == expected
 
 
 # A step that is easily followed, and its trainer
@@ -207,45 +208,84 @@ def falling(done, losses):
     return 1 - done
 
 
+class Steps(Run):
+    """A run without reports, lock and interrupts of its own."""
+
+    def run(self, every):
+        self.every = every
+        return iter(self)
+
+
 def trainer(machine, epochs=5, *, length=4, start=None, validated=None, compiled=False, **options):
-    """A trainer of fresh variables, or of those of a state.
+    """A run on fresh variables, or on those of a state.
 
     Parameters
     ----------
     length : int
-        The most steps in a block.
+        The most steps in a call.
     validated : sequence or callable, optional
         Validation loss of each epoch, or of the weight.
+    options
+        rate, watches_loss and losses of the model; patience, min_gain, asked and call_done of the
+        run.
     """
     session = machine.session
     session.run(machine.init)
-    progress = Progress(len(DATA), 0 if validated is None else 2, 3, epochs, SEED, compiled)
+    progress = TrainingState(len(DATA), 0 if validated is None else 2, 3, epochs, SEED, compiled)
     if start is not None:
         values, described, last = start
         variables.write(session, values)
-        progress = Progress(**json.loads(json.dumps(described)), last=last)
+        progress = through_json(SimpleNamespace(to_json=lambda: described, last=last))
         progress.epochs = epochs
-    rows = open_rows(DATA, None, None, 1, 1)
-    fed = Feeder(machine.loop, rows, progress, 1, lambda piece: piece)
-    fed.length = length
-    options = {"rate": falling, "watches": False, "losses": lambda means: 2 * means, **options}
-    running = Trainer(session, fed, progress, **options)
+    running = object.__new__(Steps)
+    running.model = SimpleNamespace(
+        session=session,
+        _loop=machine.loop,
+        learning_rate=1.0,
+        warm_up=0.0,
+        schedule=SimpleNamespace(
+            factors=options.get("rate", falling), watches_loss=options.get("watches_loss", False)
+        ),
+        _losses=options.get("losses", lambda means: 2 * means),
+    )
     if callable(validated):
-        running.validate = lambda: validated(float(weight_of(running)))
+        running.model._loss_on = lambda rows: validated(float(weight_of(running)))
     elif validated is not None:
-        running.validate = lambda: validated[running.progress.epoch - 1]
+        running.model._loss_on = lambda rows: validated[running.state.epoch - 1]
+    running.validation = None if validated is None else "rows"
+    running.patience, running.min_gain = options.get("patience"), options.get("min_gain", 0.0)
+    running.state, running._best, running._run_call = progress, None, None
+    running.reports = SimpleNamespace(call_done=options.get("call_done", lambda steps: None))
+    running._interrupted = options.get("asked", threading.Event())
+    running._read = variables.reader(session)
+    running._read_trained = variables.reader(session, TRAINED)
+    rows = open_rows(DATA, None, None, 1, 1)
+    running.rows_ahead = Prefetcher(machine.loop, rows, progress, 1, lambda chunk: chunk)
+    running.rows_ahead.length = length
     return running
 
 
+def put(running, **functions):
+    """Replace functions of a run."""
+    places = {
+        "rate": (running.model.schedule, "factors"),
+        "losses": (running.model, "_losses"),
+        "validate": (running.model, "_loss_on"),
+        "call_done": (running.reports, "call_done"),
+    }
+    for name, function in functions.items():
+        setattr(*places[name], function)
+
+
 def weight_of(running):
-    return variables.read(running.session)["w"]
+    return variables.read(running.model.session)["w"]
 
 
 def state(running):
     """All that training changes: variables, progress, and weights to go on with."""
-    progress = running.progress
+    progress = running.state
     return (
-        variables.read(running.session),
+        variables.read(running.model.session),
         copy.deepcopy(progress.to_json()),
         copy.deepcopy(progress.last),
     )
@@ -265,10 +305,13 @@ def bowl(w):
 MODES = {
     "plain": {},
     "compiled": {"compiled": True},
-    "watching": {"rate": lambda done, losses: (1 - done) / (1 + sum(losses) ** 2), "watches": True},
+    "watching": {
+        "rate": lambda done, losses: (1 - done) / (1 + sum(losses) ** 2),
+        "watches_loss": True,
+    },
     "on a plateau": {
         "rate": lambda done, losses: Plateau(0.5, 2).factors(done, losses),
-        "watches": True,
+        "watches_loss": True,
         "validated": SCRIPT,
     },
     "validated": {"validated": SCRIPT},
@@ -299,20 +342,20 @@ in_blocks_of_any_length = pytest.mark.parametrize("length", [4, 2])
 def test_reports_come_after_the_epochs_documented(machine, epochs, every, reported, validated):
     running = trainer(machine, epochs, validated=validated)
     got = []
-    for nothing in running.run(every):
-        assert nothing is None
-        got.append(running.progress.epoch - 1)
-        assert running.progress.history["epoch"] == list(range(running.progress.epoch))
-        assert variables.read(machine.session)["count"] == STEPS * running.progress.epoch
+    for epoch in running.run(every):
+        assert epoch == running.state.epoch - 1
+        got.append(running.state.epoch - 1)
+        assert running.state.history["epoch"] == list(range(running.state.epoch))
+        assert variables.read(machine.session)["count"] == STEPS * running.state.epoch
     assert got == reported
 
 
 def test_training_that_goes_on_reports_the_rest(machine):
     running = trainer(machine, 3)
     list(running.run(2))
-    running.progress.epochs = 6
-    assert [running.progress.epoch for _ in running.run(2)] == [5, 6]
-    assert running.progress.history["epoch"] == list(range(6))
+    running.state.epochs = 6
+    assert [running.state.epoch for _ in running.run(2)] == [5, 6]
+    assert running.state.history["epoch"] == list(range(6))
 
 
 @every_mode
@@ -320,7 +363,7 @@ def test_a_run_with_nothing_left_to_do_reports_once_and_changes_nothing(machine,
     running = trainer(machine, **options)
     list(running.run(2))
     for epochs in (5, 1):
-        running.progress.epochs = epochs
+        running.state.epochs = epochs
         kept = state(running)
         assert len(list(running.run(2))) == 1
         assert same(state(running), kept)
@@ -328,7 +371,7 @@ def test_a_run_with_nothing_left_to_do_reports_once_and_changes_nothing(machine,
 
 def test_a_run_keeps_its_account(machine):
     blocks = []
-    running = trainer(machine, block_done=blocks.append)
+    running = trainer(machine, call_done=blocks.append)
     list(running.run(2))
     values, progress, last = state(running)
     w, slot, means = 1.0, 0.0, []
@@ -354,7 +397,7 @@ def test_a_run_keeps_its_account(machine):
 @pytest.mark.parametrize("options", [MODES["validated"], MODES["watching"]])
 def test_blocks_end_with_each_epoch_where_its_loss_is_asked_for(machine, options, length, expected):
     blocks = []
-    list(trainer(machine, length=length, block_done=blocks.append, **options).run(10))
+    list(trainer(machine, length=length, call_done=blocks.append, **options).run(10))
     assert blocks == expected
 
 
@@ -374,9 +417,9 @@ def test_the_rate_knows_the_losses_of_all_epochs_before(machine, validated, name
         known.append(list(losses))
         return 1 - done
 
-    running = trainer(machine, rate=rate, watches=True, validated=validated)
+    running = trainer(machine, rate=rate, watches_loss=True, validated=validated)
     list(running.run(2))
-    losses = running.progress.history[name]
+    losses = running.state.history[name]
     assert len(set(losses)) > 1
     assert known == [losses[:epoch] for epoch in range(5)]
 
@@ -388,13 +431,13 @@ def test_a_run_that_is_left_at_a_report_ends_its_thread_and_goes_on(machine):
 
     held, others = [], set(threading.enumerate())
     running = trainer(machine)
-    dealt, running.feeder.blocks = running.feeder.blocks, blocks
+    dealt, running.rows_ahead.calls = running.rows_ahead.calls, blocks
     reports = running.run(2)
     next(reports)
     assert set(threading.enumerate()) > others
     reports.close()
     assert set(threading.enumerate()) == others
-    assert running.progress.epoch == 1
+    assert running.state.epoch == 1
     list(running.run(2))
     assert set(threading.enumerate()) == others
     assert same(state(running), whole_run(machine))
@@ -418,8 +461,8 @@ def failure_in(place, after, error):
     functions = {
         "rate": falling,
         "losses": lambda means: 2 * means,
-        "validate": lambda: 1.0,
-        "block_done": lambda steps: None,
+        "validate": lambda rows: 1.0,
+        "call_done": lambda steps: None,
     }
     return {place: failing(functions[place])}
 
@@ -455,7 +498,7 @@ def test_a_weight_that_is_not_finite_is_found_at_the_report_and_undone(machine, 
         for _ in running.run(2):
             kept = state(running)
     assert same(state(running), kept)
-    assert running.progress.epoch == 3
+    assert running.state.epoch == 3
 
 
 @pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
@@ -474,14 +517,14 @@ def test_a_loss_that_is_not_finite_is_named_and_undone(machine, name, epoch, rep
         for _ in running.run(2):
             kept = state(running)
     assert same(state(running), kept)
-    assert running.progress.epoch == reported
+    assert running.state.epoch == reported
 
 
 @pytest.mark.parametrize("losses", [[1, np.nan, 1], [np.inf, 1, 1], [1, 1, -np.inf]])
 def test_a_loss_that_is_not_finite_is_found_among_the_epochs_of_a_block(machine, losses):
     running = trainer(machine, 1, length=9)
     list(running.run(1))
-    running.progress.epochs, running.losses = 4, lambda means: np.array(losses[: len(means)])
+    running.state.epochs, running.model._losses = 4, lambda means: np.array(losses[: len(means)])
     kept = state(running)
     epoch = 1 + int(np.flatnonzero(~np.isfinite(losses))[0])
     with pytest.raises(FloatingPointError, match=f"the loss is .* at epoch {epoch};"):
@@ -501,11 +544,11 @@ def assert_left_as_last_reported(running, error):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt(), RuntimeError("full"), SystemExit(1)])
 @pytest.mark.parametrize("after", [1, 2, 3, 5])
-@pytest.mark.parametrize("place", ["rate", "losses", "validate", "block_done"])
+@pytest.mark.parametrize("place", ["rate", "losses", "validate", "call_done"])
 def test_whatever_ends_training_it_is_as_it_last_reported_and_goes_on(machine, place, after, error):
     validated = [1.0] * 5 if place == "validate" else SCRIPT
     running = trainer(machine, validated=validated)
-    vars(running).update(failure_in(place, after, error))
+    put(running, **failure_in(place, after, error))
     assert_left_as_last_reported(running, error)
     list(running.run(2))
     assert same(state(running), whole_run(machine, validated=validated))
@@ -515,7 +558,7 @@ def test_whatever_ends_training_it_is_as_it_last_reported_and_goes_on(machine, p
 def test_what_was_undone_is_done_again_to_the_bit(machine, options):
     expected = whole_run(machine, **options)
     for after in (1, 2, 3):
-        failure = failure_in("block_done", after, RuntimeError())
+        failure = failure_in("call_done", after, RuntimeError())
         running = trainer(machine, **options, **failure)
         with pytest.raises(RuntimeError):
             list(running.run(2))
@@ -526,17 +569,17 @@ def test_what_was_undone_is_done_again_to_the_bit(machine, options):
 @pytest.mark.parametrize("error", [OSError(), KeyboardInterrupt()])
 def test_an_error_of_the_blocks_is_undone(machine, monkeypatch, error):
     running = trainer(machine, validated=SCRIPT)
-    whole = running.feeder.blocks
-    failing = failure_in("block_done", 4, error)["block_done"]
+    whole = running.rows_ahead.calls
+    failing = failure_in("call_done", 4, error)["call_done"]
 
     def blocks(start, cuts):
         for block in whole(start, cuts):
             failing(block.steps)
             yield block
 
-    monkeypatch.setattr(running.feeder, "blocks", blocks)
+    monkeypatch.setattr(running.rows_ahead, "calls", blocks)
     assert_left_as_last_reported(running, error)
-    assert running.progress.epoch == 3
+    assert running.state.epoch == 3
 
 
 # Stopping where it is asked for
@@ -548,9 +591,9 @@ def stopping_after(blocks, machine, epochs=5, **options):
 
     def ask(steps):
         if next(counted) == blocks:
-            running.asked.set()
+            running._interrupted.set()
 
-    running = trainer(machine, epochs, block_done=ask, **options)
+    running = trainer(machine, epochs, call_done=ask, **options)
     return running
 
 
@@ -575,26 +618,26 @@ def test_the_account_of_the_epoch_under_way_is_kept_where_training_stops(machine
     running = stopping_after(2, machine)
     list(running.run(2))
     order = np.random.default_rng([SEED, 2]).permutation(8)
-    assert running.progress.step == 7
-    assert running.progress.error_sum == pytest.approx(DATA[order[:3]].sum() / 8, rel=1e-6)
+    assert running.state.step == 7
+    assert running.state.error_sum == pytest.approx(DATA[order[:3]].sum() / 8, rel=1e-6)
 
 
 def test_a_run_that_stops_within_an_epoch_rests_with_the_best_weights_that_it_has(machine):
     weights = []  # after each block, of 2 and 1 steps
     running = trainer(machine, length=2, validated=[3.0, 2.0, 1.0, 1.0, 1.0])
-    running.block_done = lambda steps: weights.append(weight_of(running))
+    running.reports.call_done = lambda steps: weights.append(weight_of(running))
     list(running.run(10))
     for blocks, best, rest, last in ((1, None, 0, None), (3, 0, 1, 2), (4, 1, 3, None)):
         stopped = stopping_after(blocks, machine, length=2, validated=[3.0, 2.0, 1.0, 1.0, 1.0])
         list(stopped.run(10))
-        assert stopped.progress.best == best
+        assert stopped.state.best == best
         assert weight_of(stopped) == weights[rest]
-        assert same(stopped.progress.last, None if last is None else {"w": weights[last]})
+        assert same(stopped.state.last, None if last is None else {"w": weights[last]})
 
 
 def test_no_step_is_taken_where_it_was_asked_before(machine):
     running = trainer(machine, validated=SCRIPT)
-    running.asked.set()
+    running._interrupted.set()
     kept = state(running)
     assert len(list(running.run(2))) == 1
     assert same(state(running), kept)
@@ -603,9 +646,9 @@ def test_no_step_is_taken_where_it_was_asked_before(machine):
 def test_training_ends_at_a_report_where_it_is_asked_then(machine):
     running = trainer(machine)
     for _ in running.run(2):
-        if running.progress.epoch == 3:
-            running.asked.set()
-    assert running.progress.step == 9
+        if running.state.epoch == 3:
+            running._interrupted.set()
+    assert running.state.step == 9
 
 
 @pytest.mark.parametrize("every", [1, 2, 100])
@@ -616,7 +659,7 @@ def test_a_run_that_was_stopped_after_any_block_ends_as_if_it_was_not(
 ):
     options = {"length": length, **options}
     ends = []
-    expected = whole_run(machine, every=every, block_done=ends.append, **options)
+    expected = whole_run(machine, every=every, call_done=ends.append, **options)
     for blocks in range(1, len(ends) + 1):
         first = stopping_after(blocks, machine, **options)
         list(first.run(every))
@@ -648,7 +691,7 @@ def test_a_run_that_failed_after_it_was_stopped_goes_on_all_the_same(machine, op
     first = stopping_after(2, machine, **options)
     list(first.run(100))
     stopped = state(first)
-    failure = failure_in("block_done", 1, RuntimeError())
+    failure = failure_in("call_done", 1, RuntimeError())
     second = trainer(machine, start=stopped, **options, **failure)
     with pytest.raises(RuntimeError):
         list(second.run(100))
@@ -690,16 +733,16 @@ def replay(losses, patience=None, min_gain=0.0):
 def test_a_run_rests_with_the_weights_of_the_best_epoch_and_ends_where_patience_does(
     machine, losses, patience, min_gain, every
 ):
-    def validate():
+    def validate(rows):
         trained.append(weight_of(running))
-        return losses[running.progress.epoch - 1]
+        return losses[running.state.epoch - 1]
 
     trained = []  # the weight at the end of each epoch
     running = trainer(machine, len(losses), validated=losses, patience=patience, min_gain=min_gain)
-    running.validate = validate
+    running.model._loss_on = validate
     ends = []
     for _ in running.run(every):
-        progress = running.progress
+        progress = running.state
         ends.append(progress.epoch)
         best, _ = replay(losses[: progress.epoch], None, min_gain)
         assert progress.best == best
@@ -732,7 +775,7 @@ def test_a_run_rests_with_the_weights_of_the_best_epoch_and_ends_where_patience_
 def test_patience_and_gain_by_example(machine, losses, patience, min_gain, best, epochs):
     running = trainer(machine, validated=losses, patience=patience, min_gain=min_gain)
     list(running.run(10))
-    assert (running.progress.best, running.progress.epoch) == (best, epochs)
+    assert (running.state.best, running.state.epoch) == (best, epochs)
 
 
 @pytest.mark.parametrize("every", [1, 2, 100])
@@ -744,7 +787,7 @@ def test_validation_changes_nothing_but_what_the_run_rests_with(machine, every):
     assert same(resting, values)
     del validated["history"]["validation_loss"]
     assert validated["best"] == 6
-    assert same({**validated, "n_held": 0, "best": None}, described)
+    assert same({**validated, "n_validation": 0, "best": None}, described)
 
 
 def test_validation_measures_the_weights_that_are_trained_not_those_rested_with(machine):
@@ -773,5 +816,5 @@ def test_a_run_that_ended_early_goes_on_with_more_patience(machine, less, more, 
     assert first[1]["step"] < 10 * STEPS
     second = trainer(machine, 10, start=first, validated=script, patience=more)
     list(second.run(every))
-    assert second.progress.epoch == replay(script, more)[1]
+    assert second.state.epoch == replay(script, more)[1]
     assert same(state(second), whole_run(machine, 10, patience=more, **options))

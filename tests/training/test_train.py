@@ -22,11 +22,12 @@ from stand_ins import Again, Numbered, open_rows
 from autoencoder import Autoencoder
 from autoencoding.data import rows as sources
 from autoencoding.parts import variables
-from autoencoding.parts.optimizers import OPTIMIZERS
-from autoencoding.parts.schedules import Cosine, Plateau
-from autoencoding.reports.evaluation import evaluate
+from autoencoding.parts.optimizers import OPTIMIZERS, Cosine, Plateau
+from autoencoding.reports.evaluation import evaluate, row_errors
+from autoencoding.saving import checkpoints
 from autoencoding.training import prefetch as feeding
-from autoencoding.training.run import Trainer
+from autoencoding.training.run import Run
+from autoencoding.training.state import TrainingState
 
 
 def model(*args, **options):
@@ -115,7 +116,7 @@ def test_validation_takes_targets_and_weights(iris):
         ({"patience": 3}, ValueError, "patience needs rows for validation"),
         ({"validation": 0.2, "patience": 0}, ValueError, "patience must be at least 1"),
         ({"validation": 0.2, "min_gain": -1}, ValueError, "min_gain must be"),
-        ({"validation": 1.5}, ValueError, "validation must be between 0 and 1"),
+        ({"validation": 1.5}, ValueError, "validation must be .*above 0 and below 1"),
         ({"validation": -0.1}, ValueError, "validation must be"),
         ({"validation": 0.001}, ValueError, "0.001 of 150 is 0"),
         ({"validation": 0.999}, ValueError, "0.999 of 150 is 150"),
@@ -213,7 +214,6 @@ def test_the_rate_follows_the_schedule(iris):
     expected = {
         "constant": np.full(20, 0.01),
         "cosine": 0.01 * 0.5 * (1 + np.cos(np.pi * shares)),
-        "trapezoid": 0.01 * np.minimum(1, (1 - shares) / 0.3),
     }
     for name, rates in expected.items():
         with model(4, 2, 20, 0.01, schedule=name) as ae:
@@ -305,13 +305,13 @@ def test_rows_of_any_kind_train_to_the_same_bits(iris, tmp_path):
             ae.train(data, 7, verbose=False)
             assert_same_values(ae, expected)
             assert np.array_equal(ae.encode(data), expected.encode(iris)), name
-            found, wanted = ae.squared_errors(data), expected.squared_errors(iris)
+            found, wanted = row_errors(ae, data), row_errors(expected, iris)
             assert all(np.array_equal(found[key], wanted[key]) for key in wanted), name
 
 
 def test_more_rows_than_a_pool_train_as_well(iris, tmp_path, monkeypatch):
-    monkeypatch.setattr(sources, "POOL_BYTES", 16 * 40)  # 40 rows
-    monkeypatch.setattr(sources, "CHUNK_BYTES", 16 * 5)
+    monkeypatch.setattr(sources, "BUFFER_BYTES", 16 * 40)  # 40 rows
+    monkeypatch.setattr(sources, "RUN_BYTES", 16 * 5)
     expected = model(4, 2, 20, 0.01)
     losses = expected.train(iris, 7, verbose=False)["loss"]
     assert losses[-1] < 0.5 * losses[0]
@@ -323,7 +323,7 @@ def test_more_rows_than_a_pool_train_as_well(iris, tmp_path, monkeypatch):
 
 @pytest.mark.parametrize("pool", [40, 1000])
 def test_rows_that_are_iterated_train_too_and_resume_to_the_same_bits(iris, monkeypatch, pool):
-    monkeypatch.setattr(sources, "POOL_BYTES", 16 * pool)
+    monkeypatch.setattr(sources, "BUFFER_BYTES", 16 * pool)
     order = np.random.default_rng(0).permutation(150)
     data = iterated(iris[order])
     with model(4, 2, 20, 0.01) as whole, model(4, 2, 8, 0.01, schedule="constant") as ae:
@@ -368,7 +368,7 @@ def test_an_error_of_the_source_leaves_the_last_report(iris):
     with model(4, 2, 20) as ae:
         with pytest.raises(OSError, match="the disk is gone"):
             ae.train(Breaking(np.split(iris, range(40, 150, 40))), 7, every=1, verbose=False)
-        assert 1 <= ae._progress.epoch <= 4
+        assert 1 <= ae._state.epoch <= 4
         whole = model(4, 2, 20)
         whole.train(iterated(iris), 7, verbose=False)
         ae.train(iterated(iris), 7, resume=True, verbose=False)
@@ -465,9 +465,9 @@ def test_a_bar_shows_losses_rate_and_time_on_a_terminal_only(tmp_path, iris, cap
 def test_only_much_work_is_compiled(iris):
     with model(4, 2, 2) as ae:
         ae.train(iris[:20], verbose=False)
-        assert not ae._progress.compiled
+        assert not ae._state.compiled
         ae.train(iris, 1, verbose=False)
-        assert ae._progress.compiled
+        assert ae._state.compiled
 
 
 def test_it_trains_in_any_thread(iris):
@@ -480,23 +480,35 @@ def test_it_trains_in_any_thread(iris):
         assert_same_values(ae, expected)
 
 
-# Parts at a time
+# Warm starts
+
+QUIET = {"verbose": False, "warm_start": True}
+ONE_PASS = {"epoch": 1, "schedule": "constant", "seed": 0, "checkpoint": None}
 
 
-def test_passes_over_the_same_rows_are_epochs_at_a_constant_rate(iris):
-    options = {"schedule": "constant", "seed": 0, "checkpoint": None}
-    with Autoencoder(4, 2, 3, 0.01, **options) as one, Autoencoder(4, 2, 9, 0.01, **options) as ae:
-        losses = one.train(iris, verbose=False)["loss"]
-        assert [ae.partial_train(iris) for _ in range(3)] == losses
-        assert_same_values(ae, one)
+def test_the_first_warm_start_is_a_fresh_one(iris):
+    with Autoencoder(4, 2, **ONE_PASS) as ae, Autoencoder(4, 2, **ONE_PASS) as fresh:
+        assert ae.train(iris, **QUIET) == fresh.train(iris, verbose=False)
+        assert_same_values(ae, fresh)
 
 
-def test_a_pass_keeps_the_scaling_and_ruler_of_the_first(iris):
-    with Autoencoder(4, 2, seed=0, checkpoint=None) as ae:
-        ae.partial_train(iris[:50])
+def test_warm_starts_go_on_learning_in_another_order_of_rows(iris):
+    with Autoencoder(4, 2, learning_rate=0.01, **ONE_PASS) as ae:
+        losses = [ae.train(iris, **QUIET)["loss"][0] for _ in range(20)]
+        assert losses[-1] < 0.5 * losses[0]
+    orders = []
+    for number in range(3):
+        state = TrainingState(150, 0, 10, 1, 0, True, warm_starts=number)
+        orders.append(state.generator(0).permutation(150).tolist())
+    assert len({tuple(order) for order in orders}) == 3
+
+
+def test_a_warm_start_keeps_the_scaling_and_the_baselines(iris):
+    with Autoencoder(4, 2, **ONE_PASS) as ae:
+        ae.train(iris[:50], **QUIET)
         first = values_of(ae)
         for part in (iris[50:100], iris[100:147]):  # the last is short
-            assert np.isfinite(ae.partial_train(part))
+            assert np.isfinite(ae.train(part, **QUIET)["loss"]).all()
         after = values_of(ae)
         fitted = [n for n in first if n.startswith(("scaling", "target_scaling", "ruler"))]
         assert len(fitted) == 7
@@ -504,56 +516,62 @@ def test_a_pass_keeps_the_scaling_and_ruler_of_the_first(iris):
         assert not np.array_equal(first["encode/weights"], after["encode/weights"])
 
 
-def test_passes_go_on_from_training_and_are_saved(iris, tmp_path):
+def test_a_warm_start_of_a_loaded_model_is_that_of_the_model(iris, tmp_path):
     with Autoencoder(4, 2, 20, 0.01, seed=0, checkpoint=tmp_path) as ae:
         trained = ae.train(iris, verbose=False)["loss"][-1]
-        assert ae.partial_train(iris) == pytest.approx(trained, rel=0.2)  # at the full rate
         with Autoencoder.load(tmp_path) as loaded:
+            assert loaded.train(iris[:70], **QUIET) == ae.train(iris[:70], **QUIET)
             assert_same_values(loaded, ae)
-            assert loaded.partial_train(iris[:70]) == ae.partial_train(iris[:70])
+            assert loaded.train(iris, **QUIET)["loss"][0] == pytest.approx(trained, rel=0.2)
 
 
-def test_a_pass_over_bad_rows_changes_nothing(iris):
+def test_a_warm_start_on_bad_rows_changes_nothing(iris):
     bad = iris.copy()
     bad[7, 1] = np.nan
-    with Autoencoder(4, 2, seed=0, checkpoint=None) as ae:
+    with Autoencoder(4, 2, **ONE_PASS) as ae:
         with pytest.raises(ValueError, match="row 7, column 1"):
-            ae.partial_train(bad)
+            ae.train(bad, **QUIET)
         with pytest.raises(RuntimeError, match="not trained"):
             ae.encode(iris)
-        ae.partial_train(iris)
+        ae.train(iris, **QUIET)
         before = values_of(ae)
         with pytest.raises(ValueError, match="row 7, column 1"):
-            ae.partial_train(bad)
-        with pytest.raises(ValueError, match="batch_size must be at least 1, got 0"):
-            ae.partial_train(iris, 0)
+            ae.train(bad, **QUIET)
         assert all(np.array_equal(v, before[k]) for k, v in values_of(ae).items())
 
 
-def test_a_pass_over_what_is_iterated_is_one_over_its_rows(iris):
-    options = {"seed": 0, "checkpoint": None}
-    with Autoencoder(4, 2, **options) as one, Autoencoder(4, 2, **options) as other:
-        parts = [iris[:60], iris[60:]]
-        assert one.partial_train(Again(parts)) == other.partial_train(Again([iris]))
+def test_a_warm_start_that_was_stopped_resumes_to_the_same_bits(iris, tmp_path, monkeypatch):
+    monkeypatch.setattr(feeding, "CALL_STEPS", 3)
+    train_on = Run._train_on
 
-
-def test_ctrl_c_ends_a_pass_after_the_block_under_way_with_that_state_saved(
-    iris, tmp_path, monkeypatch
-):
-    monkeypatch.setattr(feeding, "BLOCK_STEPS", 3)
-    train_on = Trainer._train_on
-
-    def then_ask(self, block):
-        train_on(self, block)
+    def then_ask(self, call):
+        train_on(self, call)
         signal.raise_signal(signal.SIGINT)
 
-    with Autoencoder(4, 2, seed=0, checkpoint=tmp_path) as ae:
+    options = {**ONE_PASS, "checkpoint": tmp_path}
+    with Autoencoder(4, 2, **options) as ae, Autoencoder(4, 2, **ONE_PASS) as whole:
+        for model in (ae, whole):
+            model.train(iris, **QUIET)
+        whole.train(iris, **QUIET)
         with (
             monkeypatch.context() as patch,
-            pytest.raises(KeyboardInterrupt, match="after 3 steps"),
+            pytest.raises(KeyboardInterrupt, match="after 3 of 15 steps"),
         ):
-            patch.setattr(Trainer, "_train_on", then_ask)
-            ae.partial_train(iris)
+            patch.setattr(Run, "_train_on", then_ask)
+            ae.train(iris, **QUIET)
         with Autoencoder.load(tmp_path) as loaded:
             assert_same_values(loaded, ae)
-        assert np.isfinite(ae.partial_train(iris))
+            loaded.train(iris, resume=True, verbose=False)
+            assert_same_values(loaded, whole)
+
+
+def test_a_run_that_is_refused_leaves_no_log_and_no_thread(iris, tmp_path):
+    before = threading.active_count()
+    with Autoencoder(4, 2, 1, checkpoint=tmp_path / "model") as ae:
+        with (
+            checkpoints.locked(tmp_path / "model"),
+            pytest.raises(BlockingIOError, match="is in use"),
+        ):
+            ae.train(iris, log=tmp_path / "log", verbose=False)
+        assert not (tmp_path / "log").exists()
+        assert threading.active_count() == before

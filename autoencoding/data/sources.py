@@ -1,0 +1,116 @@
+"""Rows that are not one array in memory: shards, data sets with row numbers, streams of arrays."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from typing import Any, Protocol
+
+import numpy as np
+
+from autoencoding import checks
+
+Shape = tuple[int, ...]
+
+
+class Column(Protocol):
+    """Rows [n, d] that are taken by slice, or by an array of row numbers of any shape."""
+
+    def __len__(self) -> int: ...
+    def __getitem__(self, index: Any, /) -> np.ndarray: ...
+
+
+class Shards:
+    """Concatenate arrays, such as memory maps of `.npy` files, without copying them."""
+
+    def __init__(self, arrays: Sequence[np.ndarray]) -> None:
+        self.arrays = arrays  # each [rows of the shard, d]
+        self.ends = np.cumsum([len(array) for array in arrays])  # [shards]
+
+    def __len__(self) -> int:
+        return int(self.ends[-1])
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        index = _numbers(index, len(self))
+        shard = np.searchsorted(self.ends, index, side="right")  # as index
+        dtype = np.result_type(*(array.dtype for array in self.arrays))
+        rows = np.empty((*index.shape, self.arrays[0].shape[1]), dtype)  # [..., d]
+        for number in np.unique(shard):
+            here = shard == number
+            array = self.arrays[number]
+            rows[here] = array[index[here] - (self.ends[number] - len(array))]
+        return rows
+
+
+class Indexed:
+    """Read an object that gives one row for each number, as h5py's and PyTorch's data sets do."""
+
+    def __init__(self, name: str, items: Any, shape: Shape) -> None:
+        self.name, self.items, self.shape = name, items, shape
+
+    def __len__(self) -> int:
+        return len(self.items)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        if isinstance(index, slice) and _is_stored(self.items):
+            return checks.rows(self.name, self.items[index], self.shape)
+        index = _numbers(index, len(self))
+        rows = [self.items[int(number)] for number in index.flat]
+        return checks.rows(self.name, rows, self.shape).reshape(*index.shape, -1)
+
+
+class Selected:
+    """Select some rows of a column, by their numbers [m]."""
+
+    def __init__(self, column: Column, numbers: np.ndarray) -> None:
+        self.column, self.numbers = column, numbers
+
+    def __len__(self) -> int:
+        return len(self.numbers)
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        return self.column[self.numbers[index]]
+
+
+def open_column(name: str, value: Any, shape: Shape) -> Any:
+    """Return rows of any kind as a `Column`, or as an object to iterate over; check its shape."""
+    if isinstance(value, (list, tuple)) and value:
+        if all(
+            isinstance(v, (str, os.PathLike)) and str(os.fspath(v)).endswith(".npy") for v in value
+        ):
+            value = [_mapped(name, path) for path in value]
+        if all(isinstance(v, np.ndarray) and v.ndim in (2, 1 + len(shape)) for v in value):
+            return Shards([checks.rows(name, shard, shape) for shard in value])
+    if isinstance(value, (str, bytes, Mapping, list, tuple)) or hasattr(value, "toarray"):
+        return checks.rows(name, value, shape)
+    if hasattr(value, "__array__") and not _is_stored(value):
+        return checks.rows(name, value, shape)
+    if hasattr(value, "__len__") and hasattr(value, "__getitem__"):
+        if not len(value):
+            raise ValueError(f"{name} must have at least one row, got none")
+        return Indexed(name, value, shape)
+    if hasattr(value, "__next__"):
+        raise TypeError(
+            f"{name} must be iterable again and again, got {type(value).__name__}, which runs dry: "
+            "give a list, or an object whose __iter__ begins anew"
+        )
+    return value if hasattr(value, "__iter__") else checks.rows(name, value, shape)
+
+
+def _is_stored(value: Any) -> bool:
+    """Tell whether this is an array on a disk, as h5py's and zarr's; NumPy would read all of it."""
+    return all(hasattr(value, name) for name in ("chunks", "shape", "dtype"))
+
+
+def _mapped(name: str, path: Any) -> np.ndarray:
+    try:
+        return np.load(os.fspath(path), mmap_mode="r", allow_pickle=False)
+    except (ValueError, EOFError) as error:
+        raise ValueError(
+            f"{name} must be arrays of numbers, got {os.fspath(path)}: {error}"
+        ) from None
+
+
+def _numbers(index: Any, n_rows: int) -> np.ndarray:
+    """Return the row numbers of a slice or array."""
+    return np.arange(*index.indices(n_rows)) if isinstance(index, slice) else np.asarray(index)
