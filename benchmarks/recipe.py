@@ -55,7 +55,7 @@ def family(spread: float) -> tuple[float, float, float]:
         "checkpoint": None,
     }
     models = (
-        StackedAutoencoder(64, [128, 64, 8], 60, **options),
+        StackedAutoencoder(64, 8, 60, layers=[128, 64], **options),
         ConvolutionalAutoencoder((8, 8, 1), 8, 20, **options),
         VariationalAutoencoder(64, 8, 60, **options),
     )

@@ -1,4 +1,4 @@
-"""How long `main.py` takes on a large table of categories and gaps, beside TensorFlow's import.
+"""Time `main_table.py` on a large table of categories and gaps, beside TensorFlow's import.
 
     python -m benchmarks.table
 
@@ -21,7 +21,7 @@ import pandas as pd
 
 from benchmarks.machine import print_machine
 
-SCRIPT = Path(__file__).resolve().parent.parent / "main.py"
+SCRIPT = Path(__file__).resolve().parent.parent / "main_table.py"
 
 
 def written(folder: Path, rows: int) -> Path:

@@ -70,7 +70,9 @@ def file(text: str) -> str:
 def table_model(text: str) -> str:
     """Read the path of a folder that holds a table's model, for argparse."""
     if not (Path(text) / TABLE_FILE).is_file():
-        raise argparse.ArgumentTypeError(f"there is no {TABLE_FILE} in {text}: train with --data")
+        raise argparse.ArgumentTypeError(
+            f"there is no {TABLE_FILE} in {text}: train with main_table.py --data"
+        )
     return text
 
 
@@ -120,6 +122,14 @@ def stopped_by_signals() -> Iterator[None]:
     finally:
         for number, handler in before.items():
             signal.signal(number, handler)
+
+
+def refuse_table_options(options: Sequence[str]) -> None:
+    """End `main.py` with the name of the script for tables if it was given a table's options."""
+    names = {option.partition("=")[0] for option in options}
+    table = {"--data", "--drop", "--load", "--score", "--model", "--output", "--target"} & names
+    if table:
+        sys.exit(f"main.py trains on Iris alone: {' '.join(sorted(table))} is for main_table.py")
 
 
 def quiet_tensorflow() -> None:

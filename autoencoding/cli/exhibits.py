@@ -145,9 +145,9 @@ def _plain(shape: Shape, args: Namespace) -> Autoencoder:
 
 
 def _stacked(shape: Shape, args: Namespace) -> StackedAutoencoder:
-    options = of_model(args)
-    layers = [*args.layers, options.pop("hidden_dim")]
-    return StackedAutoencoder(math.prod(shape), layers, **options, optimizer="adam")
+    return StackedAutoencoder(
+        math.prod(shape), **of_model(args), layers=args.layers, optimizer="adam"
+    )
 
 
 def _denoising(shape: Shape, args: Namespace) -> DenoisingAutoencoder:

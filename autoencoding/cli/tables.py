@@ -1,4 +1,4 @@
-"""What `main.py` makes of a table: codes, reconstructions, outliers with their causes, a report."""
+"""Train on a table, and score one: codes, reconstructions, outliers with causes, a report."""
 
 from __future__ import annotations
 
@@ -20,7 +20,7 @@ from autoencoding.cli import arguments
 from autoencoding.cli.arguments import TABLE_FILE
 from autoencoding.data.encoding import Columns
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector, attributions, mean_errors
-from autoencoding.models import family
+from autoencoding.models import create, load
 from autoencoding.reports import figures as draw
 from autoencoding.reports.evaluation import evaluate
 from autoencoding.reports.figures import Panel
@@ -78,14 +78,14 @@ class TableModel:
             columns, threshold = Columns.from_json(found["columns"]), float(found["threshold"])
             form, save = found["format"], found["save"]
         except FileNotFoundError:
-            raise FileNotFoundError(f"{path} is missing: train on a table with --data") from None
+            raise FileNotFoundError(f"{path} is missing: train with main_table.py --data") from None
         except (ValueError, KeyError, TypeError, RecursionError) as error:
             raise ValueError(f"{path} is damaged: {error!r:.200}") from None
         if form != FORMAT:
             raise ValueError(f"{path} has format {form!r}, this version reads {FORMAT}")
         if save != prefix.name:
             raise ValueError(f"{path} is of {save}, but {prefix.name} is the newest: train again")
-        return cls(family.load(folder), columns, threshold)
+        return cls(load(folder), columns, threshold)
 
     def errors(self, rows: np.ndarray) -> np.ndarray:
         """What each column has in the score of each row [n, d], [n, columns]."""
@@ -120,10 +120,10 @@ def train(table: pd.DataFrame, args: Namespace) -> tuple[TableModel, list[Panel]
     """Train a model as the arguments tell, print how well it does, and draw that."""
     columns = Columns.of(table, args.data)
     rows = columns.encode(table, args.data)  # [n, d]
-    options = {**arguments.of_model(args), **AutoencoderOutlierDetector.OPTIONS[args.model]}
+    options = {**arguments.of_model(args), **AutoencoderOutlierDetector.options_of(args.model)}
     if args.layers:
         options["layers"] = args.layers
-    model = family.MODELS[args.model](rows.shape[1], options.pop("hidden_dim"), **options)
+    model = create(args.model, rows.shape[1], options.pop("hidden_dim"), **options)
     history = arguments.train(model, rows, args)
     with warnings.catch_warnings():  # robust losses are after something else than PCA's squares
         warnings.simplefilter("ignore", UserWarning)
@@ -169,7 +169,7 @@ def panels(made: TableModel, results: Mapping[str, pd.DataFrame]) -> list[Panel]
 
 
 def run(table: pd.DataFrame, args: Namespace) -> None:
-    """Do what the arguments of `main.py` tell to do with a table; what is wrong ends the script."""
+    """Train on a table or score it as the arguments say; an error ends the script in one line."""
     source, folder = args.score or args.data, Path(args.output)
     try:
         made, drawn = train(table, args) if args.load is None else (TableModel.load(args.load), [])

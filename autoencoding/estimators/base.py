@@ -14,7 +14,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from autoencoder import Autoencoder
-from autoencoding.models.family import MODELS
+from autoencoding.models import MODELS, create
 
 
 class AutoencoderEstimator(BaseEstimator):
@@ -34,11 +34,9 @@ class AutoencoderEstimator(BaseEstimator):
         Where X has names for its columns.
     """
 
-    OPTIONS: ClassVar[dict[str, dict[str, Any]]]  # of each model, beside what is a parameter
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         "n_components": [Interval(Integral, 1, None, closed="left")],
-        "model": [StrOptions(set(MODELS))],
+        "model": [StrOptions({name for name, entry in MODELS.items() if entry.reconstructs})],
         "model_params": [dict, None],
         "max_iter": [Interval(Integral, 1, None, closed="left")],
         "learning_rate": [Interval(Real, 0, None, closed="neither")],
@@ -56,6 +54,11 @@ class AutoencoderEstimator(BaseEstimator):
 
     model_: Autoencoder
     _recipe: tuple[Any, ...] | None = None  # of the model, to find out whether it can be used again
+
+    @staticmethod
+    def options_of(model: str) -> dict[str, Any]:
+        """Return the options with which this estimator makes a model of this name."""
+        raise NotImplementedError
 
     def _fit(self, X: ArrayLike) -> np.ndarray:
         """Train a model on X [n, d] from the beginning; return X as an array."""
@@ -79,11 +82,11 @@ class AutoencoderEstimator(BaseEstimator):
             "epoch": int(self.max_iter),
             "learning_rate": float(self.learning_rate),
             "seed": int(check_random_state(self.random_state).randint(2**31 - 1)),
-            **self.OPTIONS.get(self.model, {}),
+            **self.options_of(self.model),
             **(self.model_params or {}),
         }
         recipe = self.model, columns, int(self.n_components), options
         if self._recipe != recipe:
-            self._model = MODELS[self.model](*recipe[1:3], checkpoint=None, **options)
+            self._model = create(*recipe[:3], checkpoint=None, **options)
             self._recipe = copy.deepcopy(recipe)
         return self._model

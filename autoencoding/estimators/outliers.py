@@ -16,11 +16,12 @@ from sklearn.utils.validation import check_consistent_length, column_or_1d
 from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.estimators.base import AutoencoderEstimator
+from autoencoding.models import MODELS
+from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.reports.evaluation import residuals
 
 # Neither scales nor weights follow a few wild rows (`benchmarks/outliers.py`)
 ROBUST = {"scaling": {"name": "robust", "spread": 1.0}, "loss": "mae", "optimizer": "adam"}
-LIKELY = {**ROBUST, "loss": "normal"}
 
 
 class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
@@ -53,11 +54,6 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
     >>> detector.attributions(X[[worst]])                             # doctest: +SKIP
     """
 
-    OPTIONS: ClassVar = {
-        **{"plain": ROBUST, "stacked": ROBUST, "denoising": ROBUST, "convolutional": ROBUST},
-        "variational": LIKELY,
-    }
-
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **AutoencoderEstimator._parameter_constraints,
         "contamination": [Interval(Real, 0, 0.5, closed="right")],
@@ -83,6 +79,12 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         self.batch_size = batch_size
         self.contamination = contamination
         self.random_state = random_state
+
+    @staticmethod
+    def options_of(model: str) -> dict[str, Any]:
+        """Return robust options; a variational model's loss must be a likelihood."""
+        likelihood = issubclass(MODELS[model].load_class(), VariationalAutoencoder)
+        return {**ROBUST, "loss": "normal"} if likelihood else dict(ROBUST)
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Any, ClassVar, Self
+import inspect
+from typing import Any, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
@@ -15,12 +16,10 @@ from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
 from autoencoding.estimators.base import AutoencoderEstimator
+from autoencoding.models import MODELS
 from autoencoding.parts.optimizers import Constant
+from autoencoding.parts.scaling import SPREAD, STANDARD
 from autoencoding.reports.evaluation import row_errors
-
-# Columns scaled one by one: as `Autoencoder` has it, and as those of several layers have it
-NEAR = {"scaling": "feature"}
-BENT = {"scaling": {"name": "feature", "spread": 1.0}}
 
 
 class AutoencoderTransformer(
@@ -59,8 +58,6 @@ class AutoencoderTransformer(
     >>> codes = AutoencoderTransformer(2, random_state=0).fit_transform(X)  # doctest: +SKIP
     """
 
-    OPTIONS: ClassVar = {"plain": NEAR, "denoising": NEAR, "stacked": BENT, "variational": BENT}
-
     def __init__(
         self,
         n_components: int = 2,
@@ -79,6 +76,15 @@ class AutoencoderTransformer(
         self.learning_rate = learning_rate
         self.batch_size = batch_size
         self.random_state = random_state
+
+    @staticmethod
+    def options_of(model: str) -> dict[str, Any]:
+        """Return options that scale columns one by one, as widely as the model scales all."""
+        if MODELS[model].images:
+            return {}
+        scaling = inspect.signature(MODELS[model].load_class()).parameters.get("scaling")
+        standard = scaling is not None and scaling.default is STANDARD
+        return {"scaling": {"name": "feature", "spread": STANDARD.spread if standard else SPREAD}}
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

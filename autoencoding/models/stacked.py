@@ -22,10 +22,12 @@ class StackedAutoencoder(Autoencoder):
     ----------
     input_dim : int
         Width of the rows.
-    layers : sequence of int
-        Widths of the layers, that of the code last.
+    hidden_dim : int
+        Width of the code.
     epoch, learning_rate
         As `Autoencoder` takes them.
+    layers : sequence of int
+        Widths of the hidden layers between rows and code, mirrored in the decoder.
     activation : str
         Of all layers but the code and the output, which are linear.
     tied : bool
@@ -38,7 +40,7 @@ class StackedAutoencoder(Autoencoder):
 
     Examples
     --------
-    >>> ae = StackedAutoencoder(784, [1000, 500, 250, 30])  # Hinton & Salakhutdinov 2006
+    >>> ae = StackedAutoencoder(784, 30, layers=[1000, 500, 250])  # Hinton & Salakhutdinov
     >>> ae.pretrain(images)                                 # doctest: +SKIP
     >>> ae.train(images, batch_size=200)                    # doctest: +SKIP
     """
@@ -48,21 +50,19 @@ class StackedAutoencoder(Autoencoder):
     def __init__(
         self,
         input_dim: int,
-        layers: Sequence[int],
+        hidden_dim: int,
         epoch: int = 250,
         learning_rate: float = 0.001,
         *,
+        layers: Sequence[int] = (64,),
         activation: str = "elu",
         tied: bool = False,
         scaling: str | dict[str, Any] | Scaling | None = STANDARD,
         **options: Any,
     ) -> None:
-        if not layers:
-            raise ValueError(f"layers must have at least the code's width, got {layers!r}")
-        *hidden, width = layers
-        network = Dense(tuple(hidden), activation, code="linear", tied=tied)
+        network = Dense(tuple(layers), activation, code="linear", tied=tied)
         super().__init__(
-            input_dim, width, epoch, learning_rate, network=network, scaling=scaling, **options
+            input_dim, hidden_dim, epoch, learning_rate, network=network, scaling=scaling, **options
         )
 
     def pretrain(

@@ -89,8 +89,9 @@ def codes(found: mnist.Mnist, seeds: int) -> None:
         for name, corruption in corruptions.items():
             with StackedAutoencoder(
                 784,
-                LAYERS,
+                LAYERS[-1],
                 EPOCHS,
+                layers=LAYERS[:-1],
                 corruption=corruption,
                 loss="bce",
                 scaling=Range(0, 255),

@@ -39,8 +39,9 @@ def main() -> None:
             start = time.perf_counter()
             model = StackedAutoencoder(
                 784,
-                LAYERS,
+                LAYERS[-1],
                 args.epochs,
+                layers=LAYERS[:-1],
                 learning_rate=0.002,
                 loss="bce",
                 scaling=Range(0, 255),

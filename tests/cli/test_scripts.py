@@ -70,7 +70,7 @@ def test_main_imgs_names_the_classes_when_there_is_no_such(tmp_path):
     assert len(ran.stderr.splitlines()) == 1
 
 
-@pytest.mark.parametrize("script", ["main.py", "main_imgs.py"])
+@pytest.mark.parametrize("script", ["main.py", "main_imgs.py", "main_table.py"])
 @pytest.mark.parametrize("options", [["--help"], ["--epochs", "0"], ["--learning-rate", "nan"]])
 def test_help_and_wrong_arguments_do_not_wait_for_tensorflow(tmp_path, script, options):
     code = f"""
@@ -90,17 +90,51 @@ def test_help_and_wrong_arguments_do_not_wait_for_tensorflow(tmp_path, script, o
 
 @pytest.mark.parametrize(
     "options",
-    ["--data none.csv", "--data a.csv --target foot", "--data b.csv", "--load . --score a.csv"],
+    ["--data none.csv", "--data a.csv --drop foot", "--data b.csv", "--load . --score a.csv"],
 )
 def test_wrong_arguments_about_tables_do_not_wait_either(tmp_path, options):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")
     (tmp_path / "b.csv").write_text("")
     code = f"""
         import runpy, sys
-        sys.argv = ["main.py", *{options.split()!r}]
+        sys.argv = ["main_table.py", *{options.split()!r}]
         try:
-            runpy.run_path({str(ROOT / "main.py")!r}, run_name="__main__")
+            runpy.run_path({str(ROOT / "main_table.py")!r}, run_name="__main__")
         except SystemExit as stop:
             print(bool(stop.code), "tensorflow" in sys.modules, "sklearn" in sys.modules)
     """
     assert run_python(code, tmp_path) == "True False False\n"
+
+
+@pytest.mark.parametrize(
+    "options",
+    ["--data a.csv", "--load model --score new.csv", "--model variational", "--data=a.csv"],
+)
+def test_main_names_the_script_for_tables(tmp_path, options):
+    ran = run_script("main.py", *options.split(), folder=tmp_path)
+    assert ran.returncode == 1
+    assert ran.stderr.endswith("is for main_table.py\n")
+    assert len(ran.stderr.splitlines()) == 1
+
+
+def test_main_refuses_other_options(tmp_path):
+    ran = run_script("main.py", "--deep", folder=tmp_path)
+    assert ran.returncode == 2
+    assert "unrecognized arguments: --deep" in ran.stderr
+
+
+def test_public_names_are_imported_when_they_are_used(tmp_path):
+    code = """
+        import sys
+        import autoencoding
+        print("tensorflow" in sys.modules, "sklearn" in sys.modules)
+        for name in autoencoding.__all__:
+            assert callable(getattr(autoencoding, name)), name
+        assert set(autoencoding.__all__) <= set(dir(autoencoding))
+        try:
+            autoencoding.Nothing
+        except AttributeError as error:
+            print(error)
+    """
+    output = run_python(code, tmp_path).splitlines()
+    assert output == ["False False", "module 'autoencoding' has no attribute 'Nothing'"]

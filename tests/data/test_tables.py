@@ -1,4 +1,4 @@
-"""Tables: what is read, what becomes of columns, and what `main.py` makes of them."""
+"""Tables: what is read, what becomes of columns, and what `main_table.py` makes of them."""
 
 import json
 
@@ -196,11 +196,11 @@ def scored(tmp_path_factory):
     odd = table.copy()
     odd.loc[::20, "debt"] *= 5
     odd.to_csv(folder / "odd.csv", index=False)
-    options = "--target label --seed 0 --contamination 0.02 --epochs 60 --checkpoint kept"
-    trained = run_script("main.py", "--data", "people.csv", *options.split(), folder=folder)
+    options = "--drop label --seed 0 --contamination 0.02 --epochs 60 --checkpoint kept"
+    trained = run_script("main_table.py", "--data", "people.csv", *options.split(), folder=folder)
     assert trained.returncode == 0, trained.stderr
     asked = ["--load", "kept", "--score", "odd.csv", "--output", "new"]
-    again = run_script("main.py", *asked, folder=folder)
+    again = run_script("main_table.py", *asked, folder=folder)
     assert again.returncode == 0, again.stderr
     return folder, trained.stdout, again.stdout
 
@@ -231,7 +231,7 @@ def test_a_new_process_finds_what_was_changed_in_new_rows(scored):
 def test_scores_of_a_new_process_are_the_same_to_the_bit(scored):
     folder, *_ = scored
     again = ["--load", "kept", "--score", "people.csv", "--output", "same"]
-    assert run_script("main.py", *again, folder=folder).returncode == 0
+    assert run_script("main_table.py", *again, folder=folder).returncode == 0
     for name in ("outliers", "codes", "reconstructions"):
         texts = [(folder / place / f"{name}.csv").read_bytes() for place in ("table", "same")]
         assert texts[0] == texts[1]
@@ -241,7 +241,7 @@ def test_a_table_that_is_not_of_the_newest_save_is_refused(scored):
     folder, *_ = scored
     made = TableModel.load(folder / "kept")
     made.model.save(folder / "other")
-    with pytest.raises(FileNotFoundError, match="table.json is missing: train on a table"):
+    with pytest.raises(FileNotFoundError, match="table.json is missing: train with main_table.py"):
         TableModel.load(folder / "other")
     made.save(folder / "other")
     assert TableModel.load(folder / "other").columns == made.columns
@@ -264,7 +264,7 @@ def test_main_takes_parquet_and_other_models(model, tmp_path):
     layers = ["--layers", "16"] if model != "plain" else []
     options = f"--model {model} --hidden 2 --epochs 2 --seed 0"
     ran = run_script(
-        "main.py", "--data", "people.parquet", *options.split(), *layers, folder=tmp_path
+        "main_table.py", "--data", "people.parquet", *options.split(), *layers, folder=tmp_path
     )
     assert ran.returncode == 0, ran.stderr
     codes = pd.read_parquet(tmp_path / "table" / "codes.parquet")
@@ -277,12 +277,12 @@ def test_main_takes_parquet_and_other_models(model, tmp_path):
         ("--data none.csv", "there is no file none.csv"),
         (
             "--load nowhere --score people.csv",
-            "there is no table.json in nowhere: train with --data",
+            "there is no table.json in nowhere: train with main_table.py",
         ),
-        ("--load kept", "--load goes with --score"),
-        ("--score people.csv", "--load goes with --score"),
-        ("--data people.csv --layers 3", "--layers are of --model stacked or variational"),
-        ("--data people.csv --target foot", "people.csv has no column 'foot', it has age, job"),
+        ("--load kept", "give --data to train on a table, or --load and --score"),
+        ("--score people.csv", "give --data to train on a table, or --load and --score"),
+        ("--data people.csv --layers 3", "--layers needs --model stacked or variational"),
+        ("--data people.csv --drop foot", "people.csv has no column 'foot', it has age, job"),
         ("--data bad.csv", "bad.csv: column 'debt', row 3: must be a number"),
         ("--load kept --score people.csv", "no checkpoint in kept"),
     ],
@@ -294,7 +294,7 @@ def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path):
     bad.to_csv(tmp_path / "bad.csv", index=False)
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "table.json").touch()
-    ran = run_script("main.py", *options.split(), folder=tmp_path)
+    ran = run_script("main_table.py", *options.split(), folder=tmp_path)
     assert ran.returncode in (1, 2)
     assert message in ran.stderr.splitlines()[-1]
     assert not (tmp_path / "table").exists()

@@ -37,8 +37,10 @@ class Preset(NamedTuple):
 
 FAMILY = {
     "plain": Preset(Autoencoder, (64, 6), {}),
-    "stacked": Preset(StackedAutoencoder, (64, [16, 12, 6]), {}),
-    "tied": Preset(StackedAutoencoder, (64, [16, 6]), {"tied": True, "scaling": "feature"}),
+    "stacked": Preset(StackedAutoencoder, (64, 6), {"layers": [16, 12]}),
+    "tied": Preset(
+        StackedAutoencoder, (64, 6), {"layers": [16], "tied": True, "scaling": "feature"}
+    ),
     "denoising": Preset(DenoisingAutoencoder, (64, 12), {"corruption": Masking(0.3)}),
     "variational": Preset(VariationalAutoencoder, (64, 3), {"layers": [16]}),
     "bernoulli": Preset(

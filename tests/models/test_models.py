@@ -187,7 +187,7 @@ def test_ssim_trains_on_images():
 
 @pytest.mark.parametrize("tied", [False, True])
 def test_pretraining_makes_the_stack_of_its_layers(tied):
-    with StackedAutoencoder(64, [12, 6], 0, 0.01, tied=tied, **ADAM) as ae:
+    with StackedAutoencoder(64, 6, 0, 0.01, layers=[12], tied=tied, **ADAM) as ae:
         first, second = ae.pretrain(SOME, 40, 12, verbose=False)
         assert first["loss"][-1] < 0.8 * first["loss"][0]
         assert second["loss"][-1] < 0.8 * second["loss"][0]
@@ -206,7 +206,7 @@ def test_pretraining_makes_the_stack_of_its_layers(tied):
 
 
 def test_training_begins_with_what_was_pretrained_each_time():
-    with StackedAutoencoder(64, [12, 6], 2, 0.01, **ADAM) as ae:
+    with StackedAutoencoder(64, 6, 2, 0.01, layers=[12], **ADAM) as ae:
         plain = ae.train(SOME, 40, verbose=False)["loss"]
         ae.pretrain(SOME, 40, 12, verbose=False)
         begun = ae.train(SOME, 40, verbose=False)["loss"]
@@ -218,18 +218,18 @@ def test_only_a_plain_stack_can_be_pretrained():
     options = {"code": "gaussian", "loss": "normal"}
     for kinds in (options, {"target_dim": 3}, {"condition_dim": 2}):
         with (
-            StackedAutoencoder(64, [12, 6], checkpoint=None, **kinds) as ae,
+            StackedAutoencoder(64, 6, layers=[12], checkpoint=None, **kinds) as ae,
             pytest.raises(ValueError, match="pretrain needs a plain code"),
         ):
             ae.pretrain(SOME)
-    with pytest.raises(ValueError, match="layers must have at least"):
-        StackedAutoencoder(64, [])
+    with StackedAutoencoder(64, 6, layers=[], checkpoint=None) as ae:  # one layer each way
+        assert ae.weights["encode/weights"].shape == (64, 6)
 
 
 def test_a_stack_of_digits_beats_pca_of_its_width():
     train, test = DIGITS[:1400], DIGITS[1400:]
     options = {"scaling": SIXTEEN, "loss": "bce", "optimizer": "adam", "seed": 0}
-    with StackedAutoencoder(64, [60, 40, 5], 60, 0.003, checkpoint=None, **options) as ae:
+    with StackedAutoencoder(64, 5, 60, 0.003, layers=[60, 40], checkpoint=None, **options) as ae:
         ae.train(train, 20, verbose=False)
         found = np.square(ae.reconstruct(test) - test).mean()
     pca = PCA(5).fit(train)
