@@ -30,13 +30,13 @@ class Listing:
             self.session.run(tf1.global_variables_initializer())
 
     def train_rows(self, data: np.ndarray, epochs: int) -> None:
-        """Listing 11.3: one row after the other, in the order of the data [n, input_dim]."""
+        """Train as listing 11.4 does: row after row, in the order of the data [n, input_dim]."""
         for _ in range(epochs):
             for row in data:
                 self.session.run([self.loss, self.train_op], {self.x: [row]})
 
     def train_batches(self, data: np.ndarray, batch_size: int, steps: int) -> None:
-        """Listing 11.7: batches drawn anew at every step from the data [n, input_dim]."""
+        """Train as listing 11.8 does: each batch drawn from all of the data [n, input_dim]."""
         for _ in range(steps):
             batch = data[np.random.choice(len(data), batch_size, replace=False)]
             self.session.run([self.loss, self.train_op], {self.x: batch})

@@ -1,4 +1,4 @@
-"""What `main_imgs.py` makes of each model of the family: the model, and the pictures of it."""
+"""Models for images by name, as `main_imgs.py` makes them, and the figures of each."""
 
 from __future__ import annotations
 

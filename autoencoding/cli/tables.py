@@ -88,7 +88,7 @@ class TableModel:
         return cls(load(folder), columns, threshold)
 
     def errors(self, rows: np.ndarray) -> np.ndarray:
-        """What each column has in the score of each row [n, d], [n, columns]."""
+        """Return the share of each column in the score of each row [n, d], [n, columns]."""
         of_column = self.columns.owners[:, None] == np.arange(len(self.columns.names))
         return attributions(self.model, rows) @ of_column  # [n, columns]
 

@@ -67,7 +67,7 @@ class Columns:
 
     @property
     def labels(self) -> list[str]:
-        """What each number of a row is called, [d]: a column, or a column and its category."""
+        """Names of the numbers of a row, [d]: a column, or a column and its category."""
         text = [f"{name}={word}" for name, words in self.categories.items() for word in words]
         return [*self.medians, *text]
 
@@ -106,7 +106,7 @@ class Columns:
 
     @cached_property
     def _transformer(self) -> ColumnTransformer:
-        """What encodes, fitted on a row that has the medians and is like no other."""
+        """The encoder, fitted on one row that holds the medians."""
         text = make_pipeline(
             SimpleImputer(strategy="constant", fill_value=MISSING),
             OneHotEncoder(

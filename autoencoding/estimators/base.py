@@ -1,4 +1,4 @@
-"""What the scikit-learn estimators share: their parameters, and a model that is made of them."""
+"""The base of the scikit-learn estimators: their parameters, and the model made of them."""
 
 from __future__ import annotations
 

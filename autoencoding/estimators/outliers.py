@@ -106,7 +106,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def attributions(self, X: ArrayLike) -> np.ndarray:
-        """What each feature has in the score of each row of X [n, d].
+        """Return the part of each feature in the score of each row of X [n, d].
 
         Returns
         -------
@@ -170,5 +170,5 @@ def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
 
 
 def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
-    """What each feature has in the mean absolute error of each row [n, d], [n, d]."""
+    """Return the part of each feature in the mean absolute error of each row [n, d], [n, d]."""
     return np.abs(residuals(model, rows)) / rows.shape[1]

@@ -110,7 +110,7 @@ class StackedAutoencoder(Autoencoder):
         return histories
 
     def _of_layer(self, number: int) -> dict[str, Any]:
-        """What the autoencoder of one layer is made of: what the stack is, as far as it goes."""
+        """Return the options of the autoencoder of one layer, taken from the stack's."""
         network, first, last = self.network, number == 1, number > len(self.network.layers)
         own = Dense(
             code="linear" if last else network.activation,

@@ -1,1 +1,1 @@
-"""What a model is made of: functions that add operations to a graph."""
+"""The parts of a model: functions that add operations to a graph."""

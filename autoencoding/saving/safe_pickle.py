@@ -72,7 +72,7 @@ def load(file: IO[bytes], name: str) -> dict[str, Any]:
 
 
 class _Recorded:
-    """What the pickle gets in place of anything of NumPy's: it records, and runs nothing."""
+    """Stand for anything of NumPy's in a pickle: it records arguments, and runs nothing."""
 
     def __init__(self, *args: Any) -> None:
         self.args = args
@@ -95,7 +95,7 @@ _Python: Any = pickle._Unpickler
 
 
 class _Opcodes(dict[int, Callable[[Any], None]]):
-    """What a pickle may ask for, as often as it may."""
+    """The opcodes that a pickle may use, counted."""
 
     def __init__(self, known: dict[int, Callable[[Any], None]]) -> None:
         super().__init__({code[0]: known[code[0]] for code in OPCODES})

@@ -1,1 +1,1 @@
-"""What `Autoencoder.train` drives: the loop inside the graph, its rows and its state."""
+"""Training: the run that `Autoencoder.train` drives, its loop inside the graph, its state."""

@@ -10,6 +10,7 @@ import tensorflow.compat.v1 as tf1
 from sklearn.datasets import load_digits
 
 from autoencoder import Autoencoder
+from autoencoding.models import load
 from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts import variables
 from autoencoding.saving import checkpoints
@@ -481,3 +482,29 @@ def test_every_difference_is_named_and_none_is_fine():
         checkpoints.require_same(Path("p"), saved, {**saved, "class": "B", "hidden_dim": 3})
     assert "class is 'A' there and 'B' here; hidden_dim is 2 there and 3 here" in str(error.value)
     assert "scaling" not in str(error.value)
+
+
+def test_what_main_has_saved_in_version_0_1_loads_and_goes_on(iris):
+    with Autoencoder.load(Path(__file__).with_name("format-2") / "iris") as ae:
+        rebuilt = ae.reconstruct([[8, 4, 6, 2]])
+        assert rebuilt == pytest.approx(np.array([[6.8166, 2.7912, 6.2175, 2.2381]]), abs=1e-3)
+        ae.epoch = 251
+        assert len(ae.train(iris, 1, resume=True, verbose=False)["loss"]) == 251
+
+
+def test_a_save_whose_schedule_is_gone_loads_with_a_warning(iris):
+    with (
+        pytest.warns(UserWarning, match="'trapezoid' is gone: .* 'cosine'"),
+        Autoencoder.load(Path(__file__).with_name("format-2") / "trapezoid") as ae,
+    ):
+        assert ae.reconstruct(iris).shape == (150, 4)
+        assert ae.parameters["schedule"] == {"name": "cosine"}
+
+
+def test_loading_verifies_each_file_once(monkeypatch):
+    saved, verified = Path(__file__).with_name("format-2") / "iris", []
+    sha256 = checkpoints._sha256
+    monkeypatch.setattr(checkpoints, "_sha256", lambda path: verified.append(path) or sha256(path))
+    with load(saved) as ae:
+        assert type(ae) is Autoencoder
+    assert sorted(path.suffix for path in verified) == [".data-00000-of-00001", ".index"]
