@@ -17,6 +17,7 @@ from autoencoding.models.convolutional import ColorizingAutoencoder, Convolution
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.stacked import StackedAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.parts.scaling import Range
 from autoencoding.reports import figures as draw
 from autoencoding.reports.evaluation import evaluate
 from autoencoding.reports.figures import Panel
@@ -85,19 +86,9 @@ def panels(model: Autoencoder, exhibit: Exhibit, views: Views, labels: Any) -> l
     shape = views.wanted.shape[1:]
     if isinstance(model, VariationalAutoencoder):
         found.append(_drawn(model, shown.given, shape))
-    found += _filters(model, views.given.shape[1:])
     if model.hidden_dim == 2:
         found.append(_plane(model, views.given, labels, shape))
     return found
-
-
-def _filters(model: Autoencoder, shape: Shape) -> list[Panel]:
-    """The weights of the first units as images, where each unit has one for every pixel."""
-    weights = model.weights
-    first = weights.get("encode/hidden_1/weights", weights.get("encode/weights"))
-    if first is None or first.shape[0] != math.prod(shape):
-        return []
-    return [draw.weights("what units answer to", first[:, : 2 * SHOWN], shape, SHOWN)]
 
 
 def _drawn(model: VariationalAutoencoder, images: np.ndarray, shape: Shape) -> Panel:
@@ -156,7 +147,12 @@ def _denoising(shape: Shape, args: Namespace) -> DenoisingAutoencoder:
 
 def _variational(shape: Shape, args: Namespace) -> VariationalAutoencoder:
     return VariationalAutoencoder(
-        math.prod(shape), **of_model(args), layers=args.layers, optimizer="adam"
+        math.prod(shape),
+        **of_model(args),
+        layers=args.layers,
+        loss="bce",  # as papers report it, of pixels from 0 to 1
+        scaling=Range(0, 255),
+        optimizer="adam",
     )
 
 

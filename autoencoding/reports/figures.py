@@ -134,16 +134,6 @@ def features(
     return Panel(draw, 1.1 + 0.2 * len(order))
 
 
-def weights(title: str, columns: np.ndarray, shape: Sequence[int], across: int) -> Panel:
-    """Draw the weights [d, units] of each unit as an image of a shape, black to white about gray.
-
-    These are the chapter's filters: what a unit of the code answers to.
-    """
-    largest = np.maximum(np.abs(columns).max(axis=0), 1e-30)  # [units]
-    images = 127.5 * (1 + columns / largest).T.reshape(-1, *shape)  # [units, h, w, channels]
-    return tiles(title, images, across, WIDTH)
-
-
 def beside(*panels: Panel) -> Panel:
     """Draw panels side by side, as one."""
 

@@ -95,16 +95,6 @@ def test_features_are_the_largest_errors_with_their_names():
     assert axis.get_title() == "errors"
 
 
-def test_weights_are_images_about_gray(monkeypatch):
-    seen = []
-    monkeypatch.setattr(panels, "_show", lambda axis, image: seen.append(image))
-    columns = np.array([[1.0, 0.0], [-0.5, 0.0], [0.0, 0.0], [0.25, 0.0]])  # 2 units of 2 x 2
-    panels.page(panels.weights("filters", columns, (2, 2, 1), 2))
-    (field,) = seen
-    assert field[1:3, 1:3, 0] == pytest.approx(np.array([[255, 63.75], [127.5, 159.375]]))
-    assert (field[1:3, 4:6] == 127.5).all()  # nothing is divided by zero
-
-
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -114,7 +104,6 @@ def test_weights_are_images_about_gray(monkeypatch):
         ("manifold", ("plane", IMAGES, 4)),
         ("features", ("errors", {"model": np.ones(3)}, list("abc"), 3)),
         ("histogram", ("scores", np.ones(3), 0.5)),
-        ("weights", ("filters", np.eye(4), (2, 2, 1), 4)),
     ],
 )
 def test_each_plot_is_a_figure_of_its_own(name, arguments, tmp_path):
