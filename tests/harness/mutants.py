@@ -2,7 +2,7 @@
 
     make mutants                            # all; the last line has the counts
     make mutants ARGS="checks.py --list"    # what would be changed in one file
-    make mutants ARGS="--match checks.real" # only some of them
+    make mutants ARGS="--match checks.number" # only some of them
 
 Every change of a comparison, condition, number, text, call or statement of these modules is a
 mutant. It is killed if a test fails, or does not end; those that no test can tell from the original
