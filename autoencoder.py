@@ -734,8 +734,11 @@ class Autoencoder:
         shapes = {k: v for k, v in self._shapes.items() if k != "target"}
         return open_rows({"x": data, "condition": condition}, shapes, name=name)
 
-    def _feed(self, chunk: Chunk) -> dict[tf.Tensor, np.ndarray]:
-        return {self._columns[name]: column for name, column in chunk.columns.items()}
+    def _feed(
+        self, chunk: Chunk, columns: Mapping[str, tf.Tensor] | None = None
+    ) -> dict[tf.Tensor, Any]:
+        columns = columns or self._columns
+        return {columns[name]: column for name, column in chunk.columns.items()}
 
     def _run(
         self,
@@ -749,10 +752,9 @@ class Autoencoder:
         Where it needs random numbers, `key` is the placeholder [2] of their seed, the seed and a
         number, to which that of each chunk's first row is added.
         """
-        columns = columns or self._columns
         results, start = [], 0
         for chunk in rows.chunks():
-            feed: dict[Any, Any] = {columns[k]: column for k, column in chunk.columns.items()}
+            feed = self._feed(chunk, columns)
             if key is not None:
                 feed[key[0]] = [key[1], key[2] + start]
             results.append(self.session.run(fetch, feed))

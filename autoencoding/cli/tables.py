@@ -20,7 +20,7 @@ from autoencoding.cli import arguments
 from autoencoding.cli.arguments import TABLE_FILE
 from autoencoding.data.encoding import Columns
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector, attributions, mean_errors
-from autoencoding.models import create, load
+from autoencoding.models import create, from_save
 from autoencoding.reports import figures as draw
 from autoencoding.reports.evaluation import evaluate
 from autoencoding.reports.figures import Panel
@@ -72,7 +72,7 @@ class TableModel:
             There is none, or it is damaged, or of another save than the newest.
         """
         path = Path(folder) / TABLE_FILE
-        prefix, _ = checkpoints.newest(folder)
+        prefix, manifest = checkpoints.newest(folder)
         try:
             found = json.loads(path.read_text(encoding="utf-8"))
             columns, threshold = Columns.from_json(found["columns"]), float(found["threshold"])
@@ -85,7 +85,7 @@ class TableModel:
             raise ValueError(f"{path} has format {form!r}, this version reads {FORMAT}")
         if save != prefix.name:
             raise ValueError(f"{path} is of {save}, but {prefix.name} is the newest: train again")
-        return cls(load(folder), columns, threshold)
+        return cls(from_save(prefix, manifest), columns, threshold)
 
     def errors(self, rows: np.ndarray) -> np.ndarray:
         """Return the share of each column in the score of each row [n, d], [n, columns]."""

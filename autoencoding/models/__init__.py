@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import importlib
 import os
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 if TYPE_CHECKING:
@@ -39,7 +40,11 @@ MODELS = {
         f"{_HERE}.convolutional", "ConvolutionalAutoencoder", "for images", images=True
     ),
     "colorizing": Entry(
-        f"{_HERE}.convolutional", "ColorizingAutoencoder", "gray images to colour", True, False
+        f"{_HERE}.convolutional",
+        "ColorizingAutoencoder",
+        "gray images to colour",
+        images=True,
+        reconstructs=False,
     ),
 }
 
@@ -83,7 +88,11 @@ def load(path: str | os.PathLike[str], **options: Any) -> Autoencoder:
     """
     from autoencoding.saving import checkpoints
 
-    prefix, manifest = checkpoints.newest(path)
+    return from_save(*checkpoints.newest(path), **options)
+
+
+def from_save(prefix: Path, manifest: dict[str, Any], **options: Any) -> Autoencoder:
+    """Make the model of a save that `checkpoints.newest` has found, as `load` does."""
     classes = {entry.name: entry for entry in MODELS.values()}
     if manifest["class"] not in classes:
         raise ValueError(

@@ -104,7 +104,9 @@ log, image_shape
             self.fitted = model._fit(self.rows)
         else:
             check(self.rows)
-        self.state = self._resumed(batch_size) if resume else self._planned(batch_size)
+        n_validation = 0 if self.validation is None else self.validation.n_rows
+        sizes = self.rows.n_rows, n_validation, min(batch_size, self.rows.n_rows)
+        self.state = self._resumed(sizes) if resume else self._planned(sizes)
         self.reports = Reports(self.state, model.graph, every, verbose, progress_bar, log)
         self._best: dict[str, np.ndarray] | None = None  # weights, while others are trained
         self._run_call: Any = None
@@ -168,12 +170,10 @@ log, image_shape
         rows = self.validation or self.rows
         self.reports.report(epoch, lambda: self.model._log_entries(rows, self.image_shape))
 
-    def _planned(self, batch_size: int) -> TrainingState:
+    def _planned(self, sizes: tuple[int, int, int]) -> TrainingState:
+        """Return the state of a new run on so many rows, for validation, and in a step."""
         model, n_rows = self.model, self.rows.n_rows
-        n_validation = 0 if self.validation is None else self.validation.n_rows
-        state = TrainingState(
-            n_rows, n_validation, min(batch_size, n_rows), model.epoch, model.seed, compiled=False
-        )
+        state = TrainingState(*sizes, model.epoch, model.seed, compiled=False)
         if not self.fresh and model._state is not None:
             state.warm_starts = model._state.warm_starts + 1
         flops = 6.0 * model._multiplications * n_rows
@@ -181,15 +181,14 @@ log, image_shape
         state.compiled = pays and model._loop.compiled is not None
         return state
 
-    def _resumed(self, batch_size: int) -> TrainingState:
-        state, n_rows = self.model._to_resume(), self.rows.n_rows
-        n_validation = 0 if self.validation is None else self.validation.n_rows
-        got = n_rows, n_validation, min(batch_size, n_rows)
+    def _resumed(self, sizes: tuple[int, int, int]) -> TrainingState:
+        """Return the state to resume, which must be of these sizes."""
+        state = self.model._to_resume()
         expected = state.n_rows, state.n_validation, state.batch_size
-        if got != expected:
+        if sizes != expected:
             raise ValueError(
                 "data, validation and batch_size must be those of the run to resume, which had "
-                "{} rows, {} for validation, {} a step; got {}, {} and {}".format(*expected, *got)
+                "{} rows, {} for validation, {} a step; got {}, {} and {}".format(*expected, *sizes)
             )
         state.epochs = self.model.epoch
         return state
