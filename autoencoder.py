@@ -315,8 +315,8 @@ class Autoencoder:
         """Return scaled rows [n, input_dim] corrupted, if the model has a corruption."""
         if self.corruption is None:
             return x  # [n, input_dim]
-        spread = self.scaling.spread
-        return self.corruption(x * spread, seed) / spread  # [n, input_dim]
+        deviations = self.scaling.deviations
+        return self.corruption(x * deviations, seed) / deviations  # [n, input_dim]
 
     def _key(self, name: str, number: tf.Tensor) -> tf.Tensor:
         """Return the key [2] of a step's random numbers of this name."""
@@ -608,7 +608,7 @@ class Autoencoder:
     ) -> Self:
         """Make the model of a save that is known to be complete."""
         checkpoints.require_same(prefix, {"class": manifest["class"]}, {"class": cls.__name__})
-        parameters = checkpoints.upgraded(manifest["parameters"])
+        parameters = manifest["parameters"]
         if corruption is not None:
             parameters = {**parameters, "corruption": corruption}
         model = cls.__new__(cls)

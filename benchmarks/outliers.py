@@ -59,7 +59,7 @@ class Residual:
 def detectors() -> dict[str, Callable[[], Any]]:
     """What is compared, by name: each makes a detector."""
     ours = partial(AutoencoderOutlierDetector, random_state=0)
-    deviations = {"scaling": {"name": "feature", "spread": 1.0}}
+    deviations = {"scaling": {"name": "feature", "deviations": 1.0}}
     found: dict[str, Callable[[], Any]] = {
         "this project": ours,
         "- scale: std": partial(ours, model_params=deviations),
@@ -119,7 +119,7 @@ def repeated(X: np.ndarray, y: np.ndarray) -> dict[str, list[Figures]]:
 
 
 def print_set(title: str, found: Mapping[str, list[Figures]]) -> None:
-    """Print mean and spread of each detector on a set."""
+    """Print mean and deviations of each detector on a set."""
     print(f"\n{title}")
     for name, figures in found.items():
         auc, precision, seconds = np.array(figures).T  # [repetitions] each

@@ -1,9 +1,9 @@
-"""Show what the defaults were chosen by: RMSE over PCA's, by spread and schedule.
+"""Show what the defaults were chosen by: RMSE over PCA's, by deviations and schedule.
 
     python -m benchmarks.recipe                                # Iris and photograph crops
     python -m benchmarks.recipe --data ./cifar-10-batches-py   # gray horses instead of the crops
 
-The spread is the number of standard deviations that scaled data has to the unit (see
+`deviations` is how many standard deviations become 1 in scaled rows (see
 `autoencoding/parts/scaling.py`). Each line of Iris is the mean of three seeds.
 """
 
@@ -27,8 +27,8 @@ from autoencoding.parts.scaling import Global
 from autoencoding.reports.evaluation import evaluate
 from benchmarks.machine import print_machine
 
-SPREADS = (1.0, 2.0, 4.0, 8.0, 16.0)
-RECIPES = [(spread, "cosine") for spread in SPREADS]
+DEVIATIONS_TRIED = (1.0, 2.0, 4.0, 8.0, 16.0)
+RECIPES = [(deviations, "cosine") for deviations in DEVIATIONS_TRIED]
 RECIPES += [(8.0, "trapezoid"), (8.0, "plateau"), (1.0, "constant"), (8.0, "constant")]
 
 
@@ -41,7 +41,7 @@ def ratios(
         return evaluate(ae, train).ratio, evaluate(ae, test).ratio
 
 
-def family(spread: float) -> tuple[float, float, float]:
+def family(deviations: float) -> tuple[float, float, float]:
     """Ratio to PCA of a stack and of convolutions, and the bound of a variational model in nats.
 
     On scikit-learn's digits, the last 297 held out, with Adam and else the presets' defaults.
@@ -49,7 +49,7 @@ def family(spread: float) -> tuple[float, float, float]:
     digits = load_digits().data  # [1797, 64]
     train, test = digits[:1500], digits[1500:]
     options: dict[str, Any] = {
-        "scaling": Global(spread),
+        "scaling": Global(deviations),
         "optimizer": "adam",
         "seed": 0,
         "checkpoint": None,
@@ -79,18 +79,19 @@ def main() -> None:
         train, test = sample_crops()
     else:
         train, test = map(cifar.grayscale, cifar.load(args.data).of("horse"))
-    print(f"\n{'spread':>6} {'schedule':>9} {'Iris':>8} {name + ' train':>13} {'test':>8}")
-    for spread, schedule in RECIPES:
-        recipe: dict[str, Any] = {"scaling": Global(spread), "schedule": schedule}
+    print(f"\n{'deviations':>6} {'schedule':>9} {'Iris':>8} {name + ' train':>13} {'test':>8}")
+    for deviations, schedule in RECIPES:
+        recipe: dict[str, Any] = {"scaling": Global(deviations), "schedule": schedule}
         on_iris = np.mean([ratios(iris, iris, 1, 1, seed, **recipe) for seed in range(3)])
         on_train, on_test = ratios(train, test, 100, 10, 0, **recipe)
         print(
-            f"{spread:6g} {schedule:>9} {on_iris:8.4f} {on_train:13.4f} {on_test:8.4f}", flush=True
+            f"{deviations:6g} {schedule:>9} {on_iris:8.4f} {on_train:13.4f} {on_test:8.4f}",
+            flush=True,
         )
-    print(f"\n{'spread':>6} {'stacked':>9} {'convolutional':>13} {'variational, nats':>18}")
-    for spread in SPREADS:
-        stacked, convolutional, bound = family(spread)
-        print(f"{spread:6g} {stacked:9.4f} {convolutional:13.4f} {bound:18.2f}", flush=True)
+    print(f"\n{'deviations':>6} {'stacked':>9} {'convolutional':>13} {'variational, nats':>18}")
+    for deviations in DEVIATIONS_TRIED:
+        stacked, convolutional, bound = family(deviations)
+        print(f"{deviations:6g} {stacked:9.4f} {convolutional:13.4f} {bound:18.2f}", flush=True)
 
 
 if __name__ == "__main__":

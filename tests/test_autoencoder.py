@@ -10,7 +10,7 @@ from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.parts import variables
 from autoencoding.parts.networks import Dense
-from autoencoding.parts.scaling import SPREAD
+from autoencoding.parts.scaling import DEVIATIONS
 from autoencoding.reports.evaluation import row_errors
 
 
@@ -78,18 +78,18 @@ def test_the_forward_pass_is_that_of_numpy(iris, scaling, activation, function):
     ae = trained(iris, 4, 2, epoch=2, scaling=scaling, network=Dense(code=activation))
     w1, b1, w2, b2 = weights_of(ae)
     mean = iris.mean(axis=0) if scaling else 0
-    spread = {
+    deviation = {
         "global": iris.var(axis=0).mean() ** 0.5,
         "feature": iris.std(axis=0),
-        None: 1 / SPREAD,
+        None: 1 / DEVIATIONS,
     }
-    scale = SPREAD * spread[scaling]
+    scale = DEVIATIONS * deviation[scaling]
     code = function((iris - mean) / scale @ w1 + b1)  # [150, 2]
     rebuilt = (code @ w2 + b2) * scale + mean  # [150, 4]
     assert ae.encode(iris) == pytest.approx(code, abs=1e-5)
     assert ae.decode(code) == pytest.approx(rebuilt, abs=1e-4)
     assert ae.reconstruct(iris) == pytest.approx(rebuilt, abs=1e-4)
-    unit = SPREAD if scaling == "feature" else scale
+    unit = DEVIATIONS if scaling == "feature" else scale
     loss = unit * np.sqrt(np.mean(np.square((iris - rebuilt) / scale)))
     assert ae.session.run(ae.loss, {ae.x: iris}) == pytest.approx(loss, rel=1e-4)
     if scaling != "feature":

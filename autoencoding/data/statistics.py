@@ -61,7 +61,7 @@ def fit(
     Raises
     ------
     ValueError
-        A row is not finite as float32, or the data is spread too widely for it.
+        A row is not finite as float32, or the data deviates too widely for it.
     """
     x_moments, target_moments = Moments(), PrincipalComponents()
     x_sample, target_sample = (Sample(s.scaling.levels) for s in (input_scaler, target_scaler))

@@ -21,7 +21,7 @@ from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.reports.evaluation import residuals
 
 # Neither scales nor weights follow a few wild rows (`benchmarks/outliers.py`)
-ROBUST = {"scaling": {"name": "robust", "spread": 1.0}, "loss": "mae", "optimizer": "adam"}
+ROBUST = {"scaling": {"name": "robust", "deviations": 1.0}, "loss": "mae", "optimizer": "adam"}
 
 
 class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):

@@ -18,7 +18,7 @@ from sklearn.utils.validation import check_array, check_is_fitted
 from autoencoding.estimators.base import AutoencoderEstimator
 from autoencoding.models import MODELS
 from autoencoding.parts.optimizers import Constant
-from autoencoding.parts.scaling import SPREAD, STANDARD
+from autoencoding.parts.scaling import DEVIATIONS, STANDARD
 from autoencoding.reports.evaluation import row_errors
 
 
@@ -84,7 +84,12 @@ class AutoencoderTransformer(
             return {}
         scaling = inspect.signature(MODELS[model].load_class()).parameters.get("scaling")
         standard = scaling is not None and scaling.default is STANDARD
-        return {"scaling": {"name": "feature", "spread": STANDARD.spread if standard else SPREAD}}
+        return {
+            "scaling": {
+                "name": "feature",
+                "deviations": STANDARD.deviations if standard else DEVIATIONS,
+            }
+        }
 
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:

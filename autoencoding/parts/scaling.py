@@ -17,7 +17,7 @@ from autoencoding.parts.variables import variable
 # which is the best that one hidden layer with an affine decoder can do, and a step of RMSProp,
 # whose length is the learning rate whatever the units, moves the code little. At 1 the horses end
 # at 1.06 times the PCA bound, at 1/8 at 1.002 (`benchmarks/recipe.py`).
-SPREAD = 8.0
+DEVIATIONS = 8.0
 
 NORMAL_WIDTH = 3.2897  # of the middle 90 % of a standard normal distribution
 
@@ -35,7 +35,7 @@ class Scaling:
 
     unit_interval = False  # whether scaled data lies between 0 and 1
 
-    spread = 1.0  # what 1 in scaled rows is in the units that corruptions are given in
+    deviations = 1.0  # what 1 in scaled rows is in the units that corruptions are given in
 
     levels: tuple[float, ...] = ()  # of the quantiles that `constants` needs, 0 to 1
 
@@ -63,20 +63,20 @@ class Global(Scaling):
 
     Parameters
     ----------
-    spread : float
+    deviations : float
         How many standard deviations become 1 in scaled rows.
     """
 
-    spread: float = SPREAD
+    deviations: float = DEVIATIONS
 
     def __post_init__(self) -> None:
-        checks.number("spread", self.spread, above=0)
+        checks.number("deviations", self.deviations, above=0)
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> Constants:
         pooled = float(np.sqrt(np.mean(np.square(deviation))))
-        unit = self.spread * (pooled if pooled > 0 else 1.0)
+        unit = self.deviations * (pooled if pooled > 0 else 1.0)
         return Constants(mean, np.full_like(mean, unit), unit)
 
 
@@ -86,15 +86,15 @@ class Feature(Global):
 
     Parameters
     ----------
-    spread : float
+    deviations : float
         How many standard deviations become 1 in scaled rows.
     """
 
     def constants(
         self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
     ) -> Constants:
-        scale = self.spread * np.where(deviation > 0, deviation, 1.0)  # [d]
-        return Constants(mean, scale, self.spread)
+        scale = self.deviations * np.where(deviation > 0, deviation, 1.0)  # [d]
+        return Constants(mean, scale, self.deviations)
 
 
 @dataclass(frozen=True)
@@ -107,7 +107,7 @@ class Robust(Global):
 
     Parameters
     ----------
-    spread : float
+    deviations : float
         How many of these scales become 1 in scaled rows.
     """
 
@@ -119,11 +119,11 @@ class Robust(Global):
         low, median, high = quantiles.astype(np.float64)  # [d] each
         middle = _unless_lost((high - low) / NORMAL_WIDTH, median)  # [d]
         scale = np.where(middle > 0, middle, np.where(deviation > 0, deviation, 1.0))  # [d]
-        return Constants(median, self.spread * scale, self.spread)
+        return Constants(median, self.deviations * scale, self.deviations)
 
 
 # For several layers, which are better than PCA where they bend (`benchmarks/recipe.py`)
-STANDARD = Global(spread=1.0)
+STANDARD = Global(deviations=1.0)
 
 
 @dataclass(frozen=True)
@@ -233,15 +233,15 @@ class Scaler:
         Raises
         ------
         ValueError
-            The data is spread too widely for float32.
+            The data deviates too widely for float32.
         """
         deviation = _unless_lost(np.sqrt(variance), mean)  # [dim]
         offset, scale, unit = self.scaling.constants(mean, deviation, quantiles)
         limit = float(np.finfo(np.float32).max)
         if np.max(scale) > limit:
             raise ValueError(
-                f"data must have standard deviations below {limit / SPREAD:.3g} for float32, "
-                f"got {np.max(scale) / SPREAD:.3g}: give it in larger units"
+                f"data must have standard deviations below {limit / DEVIATIONS:.3g} for float32, "
+                f"got {np.max(scale) / DEVIATIONS:.3g}: give it in larger units"
             )
         constants = {"mean": offset, "scale": scale, "unit": np.asarray(unit)}
         return {f"{self.scope}/{k}": v.astype(np.float32) for k, v in constants.items()}

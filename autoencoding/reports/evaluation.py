@@ -33,7 +33,7 @@ class Evaluation:
     features : dict of arrays, shape [target_dim]
         The same of each feature, under 'rmse', 'mean_rmse' and 'pca_rmse', as
         `pandas.DataFrame` takes them.
-    held_out : Evaluation, optional
+    validation : Evaluation, optional
         On rows that were not trained on.
 
     Notes
@@ -46,7 +46,7 @@ class Evaluation:
     pca_rmse: float
     components: int
     features: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
-    held_out: Evaluation | None = None
+    validation: Evaluation | None = None
 
     @property
     def ratio(self) -> float:
@@ -62,8 +62,8 @@ class Evaluation:
         plural = "s" * (self.components > 1)
         names = ["", "Autoencoder", f"PCA, {self.components} component{plural}", "mean row"]
         columns = [names, *self._columns("")]
-        if self.held_out is not None:
-            columns += self.held_out._columns("held out: ")
+        if self.validation is not None:
+            columns += self.validation._columns("validation: ")
         widths = [max(map(len, column)) for column in columns]
         lines = zip(*columns, strict=True)
         return "\n".join(
@@ -86,7 +86,7 @@ def evaluate(
     data: RowsLike,
     target: RowsLike | None = None,
     *,
-    held_out: RowsLike | None = None,
+    validation: RowsLike | None = None,
 ) -> Evaluation:
     """Measure a trained model on rows, beside the mean row and PCA.
 
@@ -98,7 +98,7 @@ def evaluate(
         Of any kind that `Autoencoder.train` takes; the others too.
     target : rows, shape [n, target_dim], optional
         What should be reconstructed; the data itself by default.
-    held_out : rows, shape [m, input_dim], optional
+    validation : rows, shape [m, input_dim], optional
         Rows that were not trained on, to be measured beside; where there is a target, a tuple of
         rows and their target.
 
@@ -118,10 +118,10 @@ def evaluate(
         affine, at all where it is deeper.
     """
     others = None
-    if held_out is not None:
-        rows, wanted = (held_out, None) if target is None else held_out
+    if validation is not None:
+        rows, wanted = (validation, None) if target is None else validation
         others = _measured(model, rows, wanted)
-    found = replace(_measured(model, data, target), held_out=others)
+    found = replace(_measured(model, data, target), validation=others)
     limit = 1.10 if model.affine_decoder else 1.00
     if found.ratio > limit and model.hidden_dim < model.target_dim:
         warnings.warn(

@@ -185,14 +185,6 @@ def restore(
         return dict(last)
 
 
-def upgraded(parameters: dict[str, Any]) -> dict[str, Any]:
-    """Return the parameters of a saved model with parts that are gone replaced, with a warning."""
-    if dict(parameters["schedule"])["name"] != "trapezoid":
-        return parameters
-    warnings.warn("schedule 'trapezoid' is gone: training anew would use 'cosine'", stacklevel=3)
-    return {**parameters, "schedule": {"name": "cosine"}}
-
-
 def require_same(prefix: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
     """Raise a ValueError that names every entry in which a checkpoint differs from a model."""
     differing = [
@@ -230,7 +222,18 @@ def _verified(prefix: Path) -> dict[str, Any]:
     for name, digest in files.items():
         if _sha256(path.with_name(Path(name).name)) != digest:
             raise ValueError(f"{path.with_name(name)} is damaged: its SHA-256 is not {digest}")
+    _upgrade(manifest.get("parameters", {}))
     return manifest
+
+
+def _upgrade(parameters: dict[str, Any]) -> None:
+    """Bring the parameters of a model that version 0.1 saved to their present names."""
+    scaling, schedule = parameters.get("scaling"), parameters.get("schedule")
+    if scaling and "spread" in scaling:
+        scaling["deviations"] = scaling.pop("spread")
+    if schedule and schedule["name"] == "trapezoid":
+        warnings.warn("schedule 'trapezoid' is gone: training would use 'cosine'", stacklevel=4)
+        parameters["schedule"] = {"name": "cosine"}
 
 
 def _digest(manifest: dict[str, Any]) -> str:

@@ -16,7 +16,7 @@ from sklearn.linear_model import Ridge
 
 import cifar
 from autoencoding.models.convolutional import ColorizingAutoencoder
-from autoencoding.parts.scaling import SPREAD
+from autoencoding.parts.scaling import DEVIATIONS
 from benchmarks.family import beside, nets
 
 HIDDEN, FILTERS, BATCH = 1024, (16, 32), 32
@@ -28,7 +28,7 @@ class Scale:
 
     def __init__(self, images: np.ndarray) -> None:
         self.mean = images.mean(axis=0)  # [height, width, channels]
-        self.unit = SPREAD * float(np.sqrt(np.mean(np.square(images - self.mean))))
+        self.unit = DEVIATIONS * float(np.sqrt(np.mean(np.square(images - self.mean))))
 
     def scale(self, images: np.ndarray) -> np.ndarray:
         """Images as the network sees them."""

@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from autoencoding.parts import variables
-from autoencoding.parts.scaling import SCALINGS, SPREAD, Scaler
+from autoencoding.parts.scaling import DEVIATIONS, SCALINGS, Scaler
 
 KINDS = ["global", "feature", "robust", None]
 
@@ -44,7 +44,7 @@ def test_global_centres_each_feature_and_divides_all_by_one_scale():
     data = mixed_units()
     scaled, _, unit = run("global", data)
     pooled = np.sqrt(np.mean((data - data.mean(axis=0)) ** 2))
-    assert scaled == pytest.approx((data - data.mean(axis=0)) / (SPREAD * pooled), abs=1e-6)
+    assert scaled == pytest.approx((data - data.mean(axis=0)) / (DEVIATIONS * pooled), abs=1e-6)
     assert np.sqrt(np.mean(np.square(scaled))) == pytest.approx(1 / 8, rel=1e-5)
     assert unit == pytest.approx(8 * pooled)
 
@@ -80,14 +80,14 @@ def test_robust_takes_the_deviation_where_nearly_all_rows_have_one_value():
 
 
 @pytest.mark.parametrize("kind", ["global", "feature", "robust"])
-def test_the_spread_is_how_many_deviations_make_1(kind):
+def test_deviations_are_how_many_make_1(kind):
     data = mixed_units()
-    (scaled, back, unit), by_default = run(kind, data, spread=2), run(kind, data)
+    (scaled, back, unit), by_default = run(kind, data, deviations=2), run(kind, data)
     assert scaled == pytest.approx(4 * by_default[0], rel=1e-6)
     assert back == pytest.approx(data, rel=1e-5)
     assert unit == pytest.approx(by_default[2] / 4)
-    with pytest.raises(ValueError, match="spread must be"):
-        run(kind, data, spread=0)
+    with pytest.raises(ValueError, match="deviations must be"):
+        run(kind, data, deviations=0)
 
 
 def test_none_passes_rows_as_they_are():
@@ -132,7 +132,7 @@ def test_constants_are_untrained_variables_of_the_scope(kind):
 def test_unscale_inverts_scale(kind, data):
     scaled, unscaled, _ = run(kind, data)
     assert np.isfinite(scaled).all()
-    largest = float(np.abs(data).max())  # with 'global', every column is rounded by its spread
+    largest = float(np.abs(data).max())  # with 'global', every column is rounded by its deviation
     assert unscaled == pytest.approx(data, abs=1e-6 * largest, rel=1e-6)
 
 
@@ -147,7 +147,7 @@ def test_rows_that_are_all_equal_stay_finite(kind, value):
     assert unscaled == pytest.approx(data)
     if kind is not None:
         assert scaled == pytest.approx(np.zeros((6, 2)))  # not 0/0
-        assert unit == SPREAD
+        assert unit == DEVIATIONS
 
 
 def test_a_constant_column_is_centred_beside_others():
@@ -191,7 +191,7 @@ def test_data_too_large_for_its_scale_is_scaled_or_refused(kind):
         scaled, unscaled, _ = run(kind, data)
     except (ValueError, FloatingPointError):
         return
-    assert scaled.std() == pytest.approx(1 / SPREAD, rel=1e-4)
+    assert scaled.std() == pytest.approx(1 / DEVIATIONS, rel=1e-4)
     assert unscaled == pytest.approx(data, rel=1e-5)
 
 
@@ -201,4 +201,4 @@ def test_data_too_small_for_float32_to_divide_by_stays_finite(kind):
     scaled, unscaled, unit = run(kind, data)
     assert np.isfinite(scaled).all()
     assert unscaled == pytest.approx(data, abs=1e-38)
-    assert unit == (1 if kind is None else SPREAD)
+    assert unit == (1 if kind is None else DEVIATIONS)

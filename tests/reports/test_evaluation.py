@@ -35,11 +35,11 @@ def test_each_feature_is_measured_in_the_units_of_the_loss(iris, scaling):
     pca = PCA(2).fit(iris[:100] / units)
     with Autoencoder(4, 2, 100, 0.01, scaling=scaling, seed=0, checkpoint=None) as ae:
         ae.train(iris[:100], verbose=False)
-        found = evaluate(ae, iris[:100], held_out=iris[100:])
+        found = evaluate(ae, iris[:100], validation=iris[100:])
         left = (iris[100:] - ae.reconstruct(iris[100:])) / units
     of_pca = iris[100:] / units - pca.inverse_transform(pca.transform(iris[100:] / units))
     of_mean = (iris[100:] - iris[:100].mean(axis=0)) / units
-    others = found.held_out
+    others = found.validation
     for name, error in {"rmse": left, "pca_rmse": of_pca, "mean_rmse": of_mean}.items():
         expected = np.sqrt(np.mean(error**2, axis=0))
         assert others.features[name] == pytest.approx(expected, rel=1e-4), name
@@ -105,21 +105,21 @@ def test_the_table():
     assert len({len(line) for line in lines}) == 1
 
 
-def test_the_table_has_a_column_for_what_was_held_out():
+def test_the_table_has_a_column_for_validation_rows():
     held = Evaluation(rmse=3.0, mean_rmse=6.0, pca_rmse=2.0, components=1)
-    lines = str(Evaluation(2.0, 4.0, 1.0, 1, held_out=held)).splitlines()
-    assert lines[0].split("  held out: ")[1].split() == ["RMSE", "of", "PCA", "variance", "kept"]
+    lines = str(Evaluation(2.0, 4.0, 1.0, 1, validation=held)).splitlines()
+    assert lines[0].split("  validation: ")[1].split() == ["RMSE", "of", "PCA", "variance", "kept"]
     assert lines[1].split() == ["Autoencoder", "2", "2.000", "75.00%", "3", "1.500", "75.00%"]
     assert lines[2].split()[3:] == ["1", "1.000", "93.75%", "2", "1.000", "88.89%"]
     assert len({len(line) for line in lines}) == 1
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
-def test_what_was_held_out_of_pairs_is_a_tuple(iris):
+def test_validation_of_pairs_is_a_tuple(iris):
     with Autoencoder(4, 2, 5, target_dim=1, seed=0, checkpoint=None) as ae:
         ae.train(iris[:100], target=iris[:100, :1], verbose=False)
         pairs = iris[100:], iris[100:, :1]
-        found = evaluate(ae, iris[:100], iris[:100, :1], held_out=pairs).held_out
+        found = evaluate(ae, iris[:100], iris[:100, :1], validation=pairs).validation
         assert found == evaluate(ae, *pairs)
 
 
