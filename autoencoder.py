@@ -546,8 +546,14 @@ class Autoencoder:
 
     # Saving
 
-    def save(self, path: str | os.PathLike[str]) -> None:
+    def save(self, path: str | os.PathLike[str], **more: Any) -> None:
         """Add a complete save to the folder `path`, from which `load` makes this model again.
+
+        Parameters
+        ----------
+        path : path
+        **more
+            Further entries of the save's manifest, as JSON can hold them.
 
         Raises
         ------
@@ -558,14 +564,15 @@ class Autoencoder:
         """
         self._require_trained()
         with checkpoints.locked(path):
-            self._save(path)
+            self._save(path, **more)
 
-    def _save(self, path: str | os.PathLike[str]) -> None:
+    def _save(self, path: str | os.PathLike[str], **more: Any) -> None:
         state = self._require_trained()
         description = {
             "class": type(self).__name__,
             "parameters": self.parameters,
             "training": state.to_json(),
+            **more,
         }
         checkpoints.save(path, self.saver, self.session, description, state.last)
 

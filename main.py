@@ -8,17 +8,12 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autoencoding.cli import arguments
+from autoencoding.cli import arguments, iris
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the script with these arguments, the command line's by default."""
-    parser = arguments.parser(__doc__, hidden=1, batch_size=1, checkpoint="./model.ckpt")
-    args, others = parser.parse_known_args(argv)
-    if others:
-        arguments.refuse_table_options(others)
-        parser.error(f"unrecognized arguments: {' '.join(others)}")
-    arguments.quiet_tensorflow()
+    args = iris.parse(argv, __doc__)
     from sklearn.datasets import load_iris
 
     from autoencoder import Autoencoder

@@ -1,133 +1,64 @@
-"""Train an autoencoder on images, the gray horses of CIFAR-10 by default, and draw what it makes.
+"""Train an autoencoder on the gray horses of CIFAR-10, or on images of your own.
 
---model chooses one of the family; each has options and defaults of its own, which --help shows
-after it. Without the data set, --download fetches it, and --sample runs on two photographs instead.
+Listings 11.9 to 11.13 of Mattmann, *Machine Learning with TensorFlow*, 2nd ed., in their order.
+--model chooses a kind of model; each has options and defaults of its own, which --help shows after
+it. Without CIFAR-10, --download fetches it, and --sample trains on two photographs instead.
 """
 
 from __future__ import annotations
 
 import argparse
-import sys
-from argparse import Namespace
 from collections.abc import Sequence
-from typing import Any
+
+import numpy as np
 
 import cifar
-from autoencoding.cli import arguments
-from autoencoding.data import images
-from autoencoding.data.images import Images, rows
-
-# Defaults of each model, whose names become options where the shared ones have no such
-MODELS: dict[str, dict[str, Any]] = {
-    "plain": {},
-    "stacked": {"layers": [500, 250], "pretrain": 0, "batch_size": 100},
-    "denoising": {"corruption": "gaussian"},
-    "variational": {"layers": [512], "hidden": 20, "batch_size": 100},
-    "convolutional": {"filters": [32, 64], "batch_size": 32, "epochs": 20},
-    "colorizing": {"filters": [16, 32], "hidden": 1024, "batch_size": 32, "epochs": 10},
-}
-OPTIONS: dict[str, dict[str, Any]] = {
-    "layers": {
-        "type": arguments.count,
-        "nargs": "+",
-        "help": "widths of the layers before the code",
-    },
-    "filters": {
-        "type": arguments.count,
-        "nargs": "+",
-        "help": "of the convolutions, from the outside in",
-    },
-    "pretrain": {"type": arguments.count, "help": "epochs that each layer is trained alone first"},
-    "corruption": {
-        "choices": ["gaussian", "masking", "salt-and-pepper"],
-        "help": "what is done to the images that it trains on",
-    },
-}
+from autoencoding.cli import arguments, images
+from autoencoding.data.images import Images
+from autoencoding.data.photographs import load_images
 
 
-def parse(argv: Sequence[str] | None) -> Namespace:
-    """Read these arguments, the command line's by default."""
-    chooser = argparse.ArgumentParser(add_help=False)
-    chooser.add_argument("--model", choices=MODELS, default="plain", help="of the family")
-    defaults = MODELS[chooser.parse_known_args(argv)[0].model]
-    parser = arguments.parser(
-        __doc__, parents=[chooser], hidden=100, batch_size=10, checkpoint="./images.ckpt"
-    )
-    for name in filter(OPTIONS.__contains__, defaults):
-        parser.add_argument(f"--{name}", **OPTIONS[name])
-    parser.set_defaults(**defaults)
-    _add_data(parser)
-    parser.add_argument("--figure", default="./images.png", help="picture to save")
-    args = parser.parse_args(argv)
-    if args.sample and (args.label or args.size):
-        parser.error("--sample has one class and one size: leave --label and --size out")
-    return args
+def photograph(path: str, shape: tuple[int, int, int]) -> np.ndarray:
+    """Load a photograph, gray and small, as an image [1, height, width, 1] (listing 11.9)."""
+    height, width, channels = shape
+    row, _, _ = load_images(path, (height, width), channels=channels)  # [1, d]
+    return row.reshape(1, *shape)  # [1, height, width, channels]
 
 
-def _add_data(parser: argparse.ArgumentParser) -> None:
-    source = parser.add_mutually_exclusive_group()
-    source.add_argument(
-        "--data",
-        default=f"./{cifar.FOLDER}",
-        help="CIFAR-10 (folder or archive), MNIST (.npz, or a folder of idx files), or a folder of "
-        "photographs",
-    )
-    source.add_argument("--download", action="store_true", help="fetch CIFAR-10 (163 MiB) first")
-    source.add_argument(
-        "--sample", action="store_true", help="crops of two photographs instead of a data set"
-    )
-    parser.add_argument(
-        "--label", help="class, by name or number, or all; of CIFAR-10 horse by default, else all"
-    )
-    parser.add_argument(
-        "--size",
-        type=arguments.count,
-        nargs=2,
-        metavar=("HEIGHT", "WIDTH"),
-        help="to bring photographs to",
-    )
-    parser.add_argument("--colour", action="store_true", help="keep colour, where it is made gray")
+def read_batches(folder: str, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
+    """Read images [n, 3072] and labels [n] of CIFAR-10 (listings 11.10 and 11.11)."""
+    batches = [cifar.unpickle(f"{folder}/{name}") for name in names]
+    data = np.concatenate([batch["data"] for batch in batches])  # [n, 3072]
+    labels = np.concatenate([batch["labels"] for batch in batches])  # [n]
+    return data, labels
 
 
-def load(args: Namespace) -> Images:
-    """Load the images that the arguments tell."""
-    channels = 3 if args.colour or args.model == "colorizing" else 1
-    if args.sample:
-        return images.sample(channels)
-    path = cifar.download(".") if args.download else args.data
-    return images.load(path, channels, args.label, args.size)
+def horses(folder: str, names: Sequence[str]) -> np.ndarray:
+    """Return the gray horses [m, 32, 32, 1] of these files (listings 11.12 and 11.13)."""
+    data, labels = read_batches(folder, names)  # [n, 3072], [n]
+    gray = cifar.grayscale(data)  # [n, 1024]
+    classes = cifar.unpickle(f"{folder}/batches.meta")["label_names"]
+    return gray[labels == classes.index("horse")].reshape(-1, 32, 32, 1)
+
+
+def load(args: argparse.Namespace) -> Images:
+    """Load the chapter's horses, or the images that the options name."""
+    others = args.data, args.download, args.sample, args.label, args.size, args.colour
+    if any(others) or args.model == "colorizing":
+        return images.load(args)
+    train = [f"data_batch_{number}" for number in range(1, 6)]
+    return Images(horses(cifar.FOLDER, train), horses(cifar.FOLDER, ["test_batch"]))
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the script with these arguments, the command line's by default."""
-    args = parse(argv)
-    try:
-        found = load(args)
-    except FileNotFoundError as error:
-        sys.exit(f"{error} (here: --data PATH, --download, or --sample, which needs neither)")
-    except (OSError, ValueError) as error:
-        sys.exit(str(error))
-    print("shape of the training data", rows(found.train).shape)
-
-    arguments.quiet_tensorflow()
-    from autoencoding.cli.exhibits import EXHIBITS, panels
-    from autoencoding.reports import figures as draw
-
-    exhibit = EXHIBITS[args.model]
-    train, test = exhibit.views(found.train), exhibit.views(found.test)
-    with exhibit.make(found.shape, args) as ae:
-        exhibit.prepare(ae, rows(train.given), args)
-        target = None if train.wanted is train.given else rows(train.wanted)
-        options = {"target": target, "verbose": False, "image_shape": train.wanted.shape[1:]}
-        history = arguments.train(ae, rows(train.given), args, **options)
-        on_train, on_test = exhibit.measure(ae, train), exhibit.measure(ae, test)
-        print(f"\ntraining images, {len(found.train)}\n{on_train.table}")
-        print(f"\ntest images, {len(found.test)}\n{on_test.table}")
-        loss = "nats an image" if ae.objective.likelihood else "RMSE"
-        curve = draw.loss_curve(history, loss, on_train.ruler)
-        figure = draw.page(*panels(ae, exhibit, test, found.test_labels), curve)
-    figure.savefig(args.figure, dpi=150)
-    print(f"\nsaved {args.figure}")
+    options = argparse.ArgumentParser(add_help=False)
+    options.add_argument("--photograph", type=arguments.file, help="an image to reconstruct, too")
+    args = images.parse(argv, __doc__, parents=[options])
+    with images.errors_in_a_line():
+        loaded = load(args)
+        own = photograph(args.photograph, loaded.shape) if args.photograph else None
+    images.run(args, loaded, own)
 
 
 if __name__ == "__main__":

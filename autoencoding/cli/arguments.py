@@ -19,24 +19,24 @@ from autoencoding import checks
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
 
-TABLE_FILE = "table.json"  # beside the saves of a model that was trained on a table
-
 
 def parser(
-    description: str,
+    description: str | None,
     *,
+    prog: str | None,
     hidden: int,
     batch_size: int,
     checkpoint: str,
     parents: Sequence[argparse.ArgumentParser] = (),
 ) -> argparse.ArgumentParser:
     """Make a parser with what every script takes, and these defaults."""
-    made = argparse.ArgumentParser(
+    parser = argparse.ArgumentParser(
+        prog=prog,
         description=description,
         parents=parents,
         formatter_class=argparse.ArgumentDefaultsHelpFormatter,
     )
-    add = made.add_argument
+    add = parser.add_argument
     add("--epochs", type=count, default=250, help="how often to go over the data")
     add("--batch-size", type=count, default=batch_size, help="rows a step")
     add("--hidden", type=count, default=hidden, help="units of the code")
@@ -47,7 +47,7 @@ def parser(
     add("--validation", type=share, help="share of the rows to hold out; the best epoch is kept")
     add("--patience", type=count, help="epochs without a better one, after which to stop")
     add("--log", help="folder for TensorBoard")
-    return made
+    return parser
 
 
 def count(text: str) -> int:
@@ -67,12 +67,10 @@ def file(text: str) -> str:
     return text
 
 
-def table_model(text: str) -> str:
-    """Read the path of a folder that holds a table's model, for argparse."""
-    if not (Path(text) / TABLE_FILE).is_file():
-        raise argparse.ArgumentTypeError(
-            f"there is no {TABLE_FILE} in {text}: train with main_table.py --data"
-        )
+def folder(text: str) -> str:
+    """Read the path of a folder that is there, for argparse."""
+    if not Path(text).is_dir():
+        raise argparse.ArgumentTypeError(f"there is no folder {text}")
     return text
 
 

@@ -85,7 +85,8 @@ class AutoencoderEstimator(BaseEstimator):
             **self.options_of(self.model),
             **(self.model_params or {}),
         }
-        recipe = self.model, columns, int(self.n_components), options
+        shape = options.pop("input_shape", (columns,))
+        recipe = self.model, shape, int(self.n_components), options
         if self._recipe != recipe:
             self._model = create(*recipe[:3], checkpoint=None, **options)
             self._recipe = copy.deepcopy(recipe)

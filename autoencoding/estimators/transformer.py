@@ -80,7 +80,7 @@ class AutoencoderTransformer(
     @staticmethod
     def options_of(model: str) -> dict[str, Any]:
         """Return options that scale columns one by one, as widely as the model scales all."""
-        if MODELS[model].images:
+        if MODELS[model].first != "columns":
             return {}
         scaling = inspect.signature(MODELS[model].load_class()).parameters.get("scaling")
         standard = scaling is not None and scaling.default is STANDARD

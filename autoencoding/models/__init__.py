@@ -8,68 +8,118 @@ TensorFlow, so that a command line can name the models at once.
 from __future__ import annotations
 
 import importlib
+import math
 import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, NamedTuple
+from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
 
+PIXELS = {"name": "range", "low": 0, "high": 255}  # scaling of images to from 0 to 1
 
-class Entry(NamedTuple):
-    """A model of the registry."""
+
+@dataclass(frozen=True)
+class Entry:
+    """A model of the registry.
+
+    Parameters
+    ----------
+    module, name : str
+        Of the class.
+    summary : str
+        For tables of the models.
+    first : {'columns', 'shape', 'size'}
+        What the class takes first: the number of columns, or the (height, width, channels) or
+        (height, width) of an image.
+    reconstructs : bool
+        Whether its target is its input.
+    for_images : dict
+        Arguments that suit images, and defaults for the command line of images.
+    """
 
     module: str
-    name: str  # of the class
+    name: str
     summary: str
-    images: bool = False  # whether its first argument is the shape of an image
-    reconstructs: bool = True  # whether its target is its input
+    first: str = "columns"
+    reconstructs: bool = True
+    for_images: Mapping[str, Any] = field(default_factory=dict)
 
     def load_class(self) -> type[Autoencoder]:
         """Import the class."""
         return getattr(importlib.import_module(self.module), self.name)
 
 
-_HERE = "autoencoding.models"
 MODELS = {
-    "plain": Entry("autoencoder", "Autoencoder", "the chapter's: one layer each way"),
-    "stacked": Entry(f"{_HERE}.stacked", "StackedAutoencoder", "several layers"),
-    "denoising": Entry(f"{_HERE}.denoising", "DenoisingAutoencoder", "trains on corrupted rows"),
-    "variational": Entry(f"{_HERE}.variational", "VariationalAutoencoder", "samples new rows"),
+    "plain": Entry("autoencoder", "Autoencoder", "one layer each way, as in the chapter"),
+    "stacked": Entry(
+        "autoencoding.models.stacked",
+        "StackedAutoencoder",
+        "several layers, which can be trained one at a time first",
+        for_images={"layers": [500, 250], "pretrain": 0, "batch_size": 100, "optimizer": "adam"},
+    ),
+    "denoising": Entry(
+        "autoencoding.models.denoising",
+        "DenoisingAutoencoder",
+        "takes noise out of rows",
+        for_images={"corruption": "gaussian"},
+    ),
+    "variational": Entry(
+        "autoencoding.models.variational",
+        "VariationalAutoencoder",
+        "samples new rows",
+        for_images={
+            **{"layers": [512], "hidden": 20, "batch_size": 100, "optimizer": "adam"},
+            **{"loss": "bce", "scaling": PIXELS},  # in nats, as papers report it
+        },
+    ),
     "convolutional": Entry(
-        f"{_HERE}.convolutional", "ConvolutionalAutoencoder", "for images", images=True
+        "autoencoding.models.convolutional",
+        "ConvolutionalAutoencoder",
+        "convolutions, for images",
+        first="shape",
+        for_images={"filters": [32, 64], "batch_size": 32, "epochs": 20, "optimizer": "adam"},
     ),
     "colorizing": Entry(
-        f"{_HERE}.convolutional",
+        "autoencoding.models.convolutional",
         "ColorizingAutoencoder",
-        "gray images to colour",
-        images=True,
+        "colours gray images",
+        first="size",
         reconstructs=False,
+        for_images={
+            **{"filters": [16, 32], "hidden": 1024, "batch_size": 32, "epochs": 10},
+            "optimizer": "adam",
+        },
     ),
 }
 
 
-def create(model: str, columns: int, hidden_dim: int, **options: Any) -> Autoencoder:
-    """Make a model for rows of a number of columns.
+def create(model: str, shape: Sequence[int], hidden_dim: int, **options: Any) -> Autoencoder:
+    """Make a model for rows, or for images.
 
     Parameters
     ----------
     model : str
         A key of `MODELS`.
-    columns, hidden_dim : int
-        Width of the rows and of the code.
+    shape : (columns,) or (height, width, channels)
+        Of a row or an image.
+    hidden_dim : int
+        Width of the code.
     **options
-        Further arguments of its class; 'input_shape' (height, width, channels) for one of images.
+        Further arguments of its class.
 
     Raises
     ------
     ValueError, TypeError
-        As the class does; or a model of images is not given its shape.
+        As the class does; or a model of images is not given their shape.
     """
     entry = MODELS[model]
-    if entry.images and "input_shape" not in options:
+    if entry.first != "columns" and len(shape) != 3:
         raise ValueError(f"a {model} model needs input_shape: (height, width, channels)")
-    return entry.load_class()(options.pop("input_shape", columns), hidden_dim, **options)
+    first = {"columns": math.prod(shape), "shape": tuple(shape), "size": tuple(shape[:2])}
+    return entry.load_class()(first[entry.first], hidden_dim, **options)  # type: ignore[arg-type]
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> Autoencoder:

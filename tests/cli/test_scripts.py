@@ -90,7 +90,7 @@ def test_help_and_wrong_arguments_do_not_wait_for_tensorflow(tmp_path, script, o
 
 @pytest.mark.parametrize(
     "options",
-    ["--data none.csv", "--data a.csv --drop foot", "--data b.csv", "--load . --score a.csv"],
+    ["--data none.csv", "--data a.csv --drop foot", "--data b.csv", "--load none --score a.csv"],
 )
 def test_wrong_arguments_about_tables_do_not_wait_either(tmp_path, options):
     (tmp_path / "a.csv").write_text("x,y\n1,2\n")

@@ -6,7 +6,6 @@ from matplotlib.figure import Figure
 from PIL import Image
 
 from autoencoding.reports import figures as panels
-from autoencoding.reports import plots
 
 IMAGES = np.random.default_rng(0).integers(0, 256, (7, 4, 5, 1))
 HISTORY = {"epoch": [0, 1], "loss": [3.0, 2.0], "validation_loss": [3.5, 2.5]}
@@ -99,15 +98,15 @@ def test_features_are_the_largest_errors_with_their_names():
     ("name", "arguments"),
     [
         ("loss_curve", (HISTORY, "RMSE", {"PCA": 1.5})),
-        ("reconstructions", ({"original": IMAGES, "reconstructed": IMAGES},)),
-        ("codes", ("codes", np.eye(2), np.array([0, 1]))),
-        ("manifold", ("plane", IMAGES, 4)),
+        ("strips", ({"original": IMAGES, "reconstructed": IMAGES},)),
+        ("scatter", ("codes", np.eye(2), np.array([0, 1]))),
+        ("tiles", ("plane", IMAGES, 4)),
         ("features", ("errors", {"model": np.ones(3)}, list("abc"), 3)),
         ("histogram", ("scores", np.ones(3), 0.5)),
     ],
 )
 def test_each_plot_is_a_figure_of_its_own(name, arguments, tmp_path):
-    figure = getattr(plots, name)(*arguments)
+    figure = panels.page(getattr(panels, name)(*arguments))
     assert isinstance(figure, Figure)
     assert all(axis.get_xlabel() or not axis.get_xticks().size for axis in figure.axes)
     figure.savefig(tmp_path / "plot.png")

@@ -1,4 +1,4 @@
-"""`main_imgs.py` with each model of the family, in this process."""
+"""`main_imgs.py` with each model, in this process."""
 
 import re
 
@@ -16,6 +16,7 @@ from autoencoding.models.stacked import StackedAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts.losses import BinaryCrossEntropy
 from autoencoding.parts.scaling import Range
+from autoencoding.reports import figures
 
 MODELS = {
     "plain": (Autoencoder, ""),
@@ -60,35 +61,43 @@ def test_every_model_of_the_family_is_trained_saved_and_drawn(model, tmp_path, p
 
 def test_what_a_model_learns_is_what_is_drawn(monkeypatch, photos):
     drawn = {}
-    monkeypatch.setattr("autoencoding.reports.figures.strips", drawn.update)
-    monkeypatch.setattr("autoencoding.reports.figures.page", lambda *panels: Image.new("L", (1, 1)))
-    monkeypatch.setattr(Image.Image, "savefig", lambda *args, **options: None, raising=False)
-    found = images.load(photos, 3)
-    shown = found.test[np.linspace(0, len(found.test) - 1, 10).astype(int)]
-    run(f"--model colorizing --filters 4 --data {photos}", COMMON)
-    assert np.array_equal(drawn["truth"], shown)
+    strips = figures.strips
+    monkeypatch.setattr(figures, "strips", lambda rows: drawn.update(rows) or strips(rows))
+    loaded = images.load(photos, 3)
+    shown = loaded.test[np.linspace(0, len(loaded.test) - 1, 10).astype(int)]
+    with Image.open(photos / "7.png") as own:
+        shown[0] = np.asarray(own)
+    photograph = f"--photograph {photos / '7.png'}"
+    run(f"--model colorizing --filters 4 --data {photos} {photograph}", COMMON)
+    assert np.array_equal(drawn["original"], shown)
     gray = shown.mean(axis=3, keepdims=True, dtype=np.float32)
-    assert np.array_equal(drawn["gray"], np.repeat(gray, 3, axis=3))
+    assert np.array_equal(drawn["input"], np.repeat(gray, 3, axis=3))
     with ColorizingAutoencoder.load("images.ckpt") as ae:
-        assert np.array_equal(drawn["colorized"], ae.colorize(gray))
+        assert np.array_equal(drawn["output"], ae.colorize(gray))
+
+
+def test_the_chapters_horses_are_those_that_the_loader_finds(tmp_path, monkeypatch):
+    write_folder(tmp_path, 200)
+    listing = main_imgs.load(main_imgs.images.parse([], None))
+    loaded = images.load(tmp_path / "cifar-10-batches-py")
+    assert np.array_equal(listing.train, loaded.train)
+    assert np.array_equal(listing.test, loaded.test)
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 def test_two_units_are_a_plane_of_images_and_of_codes(monkeypatch, tmp_path):
     write_folder(tmp_path, 200)
     titles = []
-    from autoencoding.reports import figures as panels
-
-    tiles, scatter = panels.tiles, panels.scatter
-    monkeypatch.setattr(panels, "tiles", lambda *a: titles.append((a[0], a[1].shape)) or tiles(*a))
+    tiles, scatter = figures.tiles, figures.scatter
+    monkeypatch.setattr(figures, "tiles", lambda *a: titles.append((a[0], a[1].shape)) or tiles(*a))
     monkeypatch.setattr(
-        panels, "scatter", lambda *a: titles.append((a[0], set(a[2]))) or scatter(*a)
+        figures, "scatter", lambda *a: titles.append((a[0], set(a[2]))) or scatter(*a)
     )
     run("--model variational --layers 9 --label all --colour", COMMON, "--hidden 2")
     assert dict(titles) == {
         "samples": (50, 32, 32, 3),
         "from one image to another": (50, 32, 32, 3),
-        "what codes stand for": (225, 32, 32, 3),
+        "decoded codes": (225, 32, 32, 3),
         "codes of test images": set(range(10)),
     }
 

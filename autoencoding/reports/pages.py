@@ -1,0 +1,126 @@
+"""Pages of figures: what a model makes of images, and of a table's rows.
+
+Images are [n, height, width, channels], gray or RGB, 0 to 255.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from sklearn.decomposition import PCA
+
+from autoencoder import Autoencoder
+from autoencoding.data.images import rows
+from autoencoding.models.denoising import DenoisingAutoencoder
+from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.reports import figures
+from autoencoding.reports.evaluation import evaluate
+from autoencoding.reports.figures import Panel
+
+SHOWN = 10  # images in a row
+PLANE = 15  # images along each side of a plane of codes
+POINTS = 5000  # codes in a scatter plot
+
+
+def errors_of_images(
+    model: Autoencoder, inputs: np.ndarray, targets: np.ndarray
+) -> tuple[str, dict[str, float]]:
+    """Return a table of a model's errors on images, and its baseline in the units of the loss.
+
+    The baseline is PCA, or the input itself where the target is another. There is none in the
+    units of a likelihood.
+    """
+    if inputs is targets:
+        evaluation = evaluate(model, rows(inputs))
+        baselines = {} if model.objective.likelihood else {"PCA": evaluation.pca_rmse}
+        return str(evaluation), baselines
+    outputs = {"Autoencoder": model.reconstruct(inputs), "input": inputs}
+    errors = {k: float(np.sqrt(np.mean(np.square(v - targets)))) for k, v in outputs.items()}
+    lines = [f"{name:11}  {rmse:10.5g}" for name, rmse in errors.items()]
+    return "\n".join([f"{'':11}  {'RMSE':>10}", *lines]), {"input": errors["input"]}
+
+
+def panels_of_images(
+    model: Autoencoder,
+    inputs: np.ndarray,
+    targets: np.ndarray,
+    labels: np.ndarray | None = None,
+    own: tuple[np.ndarray, np.ndarray] | None = None,
+) -> list[Panel]:
+    """Draw test images with what a model makes of them, its samples, and its plane of codes.
+
+    Parameters
+    ----------
+    model : Autoencoder
+        Trained.
+    inputs, targets : arrays, shape [n, height, width, channels]
+        What the model is given, and what it should return; one array where they are the same.
+    labels : array, shape [n], optional
+        Classes of the images.
+    own : tuple of arrays, shape [1, height, width, channels], optional
+        A further input and its target, to be drawn first.
+    """
+    some = np.linspace(0, len(inputs) - 1, SHOWN).astype(int)  # [SHOWN]
+    shown, wanted = inputs[some], targets[some]
+    if own is not None:
+        shown, wanted = (
+            np.concatenate(pair) for pair in zip(own, (shown[1:], wanted[1:]), strict=True)
+        )
+    panels = [figures.strips(_strips(model, shown, wanted, same=inputs is targets))]
+    if isinstance(model, VariationalAutoencoder):
+        panels.append(_samples(model, wanted))
+    if model.hidden_dim == 2:
+        panels.append(_plane(model, inputs, targets.shape[1:], labels))
+    return panels
+
+
+def _strips(
+    model: Autoencoder, inputs: np.ndarray, targets: np.ndarray, same: bool
+) -> dict[str, np.ndarray]:
+    """Return rows of images by name, each [n, height, width, channels]."""
+    if isinstance(model, DenoisingAutoencoder):
+        inputs, same = model.corrupt(rows(inputs)).reshape(inputs.shape), False
+    outputs = model.reconstruct(rows(inputs)).reshape(targets.shape)
+    if same:
+        return {"original": targets, "reconstructed": outputs}
+    shown = np.broadcast_to(inputs, targets.shape)  # gray as colour
+    return {"original": targets, "input": shown, "output": outputs}
+
+
+def _samples(model: VariationalAutoencoder, images: np.ndarray) -> Panel:
+    """Draw samples, and the way from each second image to the next."""
+    shape, ends = images.shape[1:], rows(images)  # [n, d]
+    pairs = zip(ends[::2], ends[1::2], strict=True)
+    between = np.concatenate([model.interpolate(*pair, SHOWN) for pair in pairs])
+    samples = model.sample(5 * SHOWN, seed=0).reshape(-1, *shape)
+    return figures.beside(
+        figures.tiles("samples", samples, SHOWN),
+        figures.tiles("from one image to another", between.reshape(-1, *shape), SHOWN),
+    )
+
+
+def _plane(
+    model: Autoencoder, inputs: np.ndarray, shape: tuple[int, ...], labels: np.ndarray | None
+) -> Panel:
+    """Draw decoded codes of two units, from 5 to 95 % of each, and where codes lie."""
+    codes = model.encode(rows(inputs))  # [n, 2]
+    first, second = np.quantile(codes, np.linspace(0.05, 0.95, PLANE), axis=0).T  # [PLANE] each
+    grid = np.stack(np.meshgrid(first, second[::-1]), axis=-1).reshape(-1, 2)  # [PLANE ** 2, 2]
+    decoded = model.decode(grid).reshape(-1, *shape)
+    return figures.beside(
+        figures.tiles("decoded codes", decoded, PLANE),
+        figures.scatter("codes of test images", codes, labels),
+    )
+
+
+def panels_of_scores(scores: np.ndarray, threshold: float, codes: np.ndarray) -> list[Panel]:
+    """Draw outlier scores [n] with their threshold, and codes [n, hidden_dim] in a plane."""
+    some = np.linspace(0, len(codes) - 1, min(len(codes), POINTS)).astype(int)
+    names = ("first unit", "second unit")
+    if codes.shape[1] > 2:
+        codes = PCA(2, random_state=0).fit_transform(codes)  # [n, 2]
+        names = ("first component of the codes", "second component of the codes")
+    labels = np.where(scores > threshold, "outlier", "normal")  # [n]
+    panels = [figures.histogram("outlier scores", scores, threshold)]
+    if codes.shape[1] == 2:
+        panels.append(figures.scatter("codes", codes[some], labels[some], names))
+    return panels

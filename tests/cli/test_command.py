@@ -1,0 +1,34 @@
+import pytest
+from processes import run_python, run_script
+
+from autoencoding.cli import command
+
+CALL = "from autoencoding.cli.command import main; import sys; main(sys.argv[1:])"
+
+
+def test_iris_is_what_main_does(tmp_path):
+    options = ["--epochs", "1", "--seed", "3", "--hidden", "4"]
+    script = run_script("main.py", *options, folder=tmp_path)
+    assert script.stdout == run_python(CALL, tmp_path, "iris", *options)
+    assert "reconstructed" in script.stdout
+
+
+def test_a_table_is_a_command_with_a_file(tmp_path):
+    (tmp_path / "some.csv").write_text("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(40)))
+    printed = run_python(CALL, tmp_path, "table", "some.csv", "--epochs", "1")
+    assert "40 rows, 2 numbers each" in printed
+    assert (tmp_path / "table" / "outliers.csv").exists()
+
+
+@pytest.mark.parametrize("name", command.COMMANDS)
+def test_each_command_has_its_own_help(name, capsys):
+    with pytest.raises(SystemExit, match="0"):
+        command.main([name, "--help"])
+    assert capsys.readouterr().out.startswith(f"usage: autoencoding {name} [-h]")
+
+
+@pytest.mark.parametrize("options", [[], ["horses"]])
+def test_other_commands_are_refused(options, capsys):
+    with pytest.raises(SystemExit, match="2"):
+        command.main(options)
+    assert "usage: autoencoding [-h] {iris,images,table}" in capsys.readouterr().err
