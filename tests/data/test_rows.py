@@ -5,9 +5,10 @@ import re
 
 import h5py
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 import scipy.sparse
+import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import memory_below
@@ -15,7 +16,7 @@ from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.data import rows as sources
-from autoencoding.data.rows import Stream, Table, joined
+from autoencoding.data.rows import Stream, joined
 from batching import PADDING, batches
 
 N = 23
@@ -68,6 +69,9 @@ TABLES = {
     "one shard": lambda rows, _: (rows,),
     "paths": lambda rows, folder: paths(cut(rows), folder),
     "paths as strings": lambda rows, folder: tuple(map(str, paths(cut(rows), folder))),
+    "entries of a folder": lambda rows, folder: sorted(
+        os.scandir(paths(cut(rows), folder)[0].parent), key=lambda entry: entry.name
+    ),
     "Fortran paths": lambda rows, folder: paths(cut(np.asfortranarray(rows)), folder),
     "memory maps": lambda rows, folder: [
         np.load(path, mmap_mode="r") for path in paths(cut(rows), folder)
@@ -78,12 +82,11 @@ LABELS = {
     "list": lambda labels, _: labels,
     "numbers of NumPy": lambda labels, _: [np.int8(label) for label in labels],
     "range": lambda labels, _: range(len(labels)),
-    "series": lambda labels, _: pandas.Series(labels),
+    "series": lambda labels, _: pd.Series(labels),
     "h5py": stored,
 }
 # How rows that are looked at only when they are passed over may come
 LATER = kinds_of_rows(cut)
-in_every_form = pytest.mark.parametrize("form", TABLES)
 
 
 def seeded(seed=0):
@@ -128,32 +131,20 @@ def assert_rows(chunk, index=slice(None), weighted=True):
 # Every form of a table
 
 
-@in_every_form
+@pytest.mark.parametrize("form", TABLES)
 @pytest.mark.usefixtures("small")
 def test_rows_of_every_form_come_in_order_by_number_and_in_shares(form, tmp_path):
-    make = TABLES[form]
+    make, array = TABLES[form], opened(ROWS, TARGET, WEIGHT)
     table = opened(make(ROWS, tmp_path / "x"), make(TARGET, tmp_path / "y"), WEIGHT)
     chunks = list(table.chunks())
     assert [len(chunk.x) for chunk in chunks] == [5, 5, 5, 5, 3]
     assert_rows(joined(chunks))
     for index in INDICES:
         assert_rows(table.take(index), index)
-    expected = opened(ROWS, TARGET, WEIGHT).split(0.3, 0)
-    for part, other in zip(table.split(0.3, 0), expected, strict=True):
-        np.testing.assert_equal(part.take(slice(None)), other.take(slice(None)))
-
-
-@in_every_form
-@pytest.mark.parametrize("pool", [8, N])
-def test_every_form_is_dealt_as_the_array_is(form, pool, monkeypatch, tmp_path):
-    set_limits(monkeypatch, 3, pool=pool)
-    table = opened(TABLES[form](ROWS, tmp_path))
-    assert isinstance(table, Table)
-    assert table.n_rows == N
-    assert table.small == (pool >= N)
-    expected, orders = (list(rows.orders(seeded(), 2)) for rows in (opened(ROWS), table))
-    assert len(orders) == len(expected) == (3 if pool == 8 else 1)
-    assert all(map(np.array_equal, orders, expected))
+    for part, expected in zip(table.split(0.3, 0), array.split(0.3, 0), strict=True):
+        np.testing.assert_equal(part.take(slice(None)), expected.take(slice(None)))
+    orders = zip(table.orders(seeded(), 2), array.orders(seeded(), 2), strict=True)
+    assert [np.array_equal(*pair) for pair in orders] == [True] * 3
 
 
 @quick
@@ -227,29 +218,18 @@ def test_of_a_stored_data_set_only_what_is_asked_for_is_read(chunks, monkeypatch
     read.clear()
     next(table.chunks())
     assert sorted(read) == [0, 1, 2, 3, 4]
-    read.clear()
-    sources.check(table)
-    assert sorted(read) == list(range(N))
 
 
 @pytest.mark.parametrize(
-    "dtypes",
-    [
-        (np.uint8, np.float32, np.float64),
-        (bool, np.int8, np.uint8),
-        (np.int64, np.float32),
-        (np.float16, np.int16),
-        (np.float32, np.float32),
-    ],
+    "dtypes", [(np.uint8, np.float32, float), (bool, np.int8, np.uint8), (np.int64, np.float32)]
 )
-@pytest.mark.parametrize("on_disk", [False, True])
-def test_shards_of_several_dtypes_hold_the_numbers_they_hold_alone(dtypes, on_disk, tmp_path):
+def test_shards_of_several_dtypes_hold_the_numbers_they_hold_alone(dtypes):
     parts = [(np.arange(21).reshape(7, 3) * 5 + 1).astype(dtype) for dtype in dtypes]
-    table = opened(paths(parts, tmp_path) if on_disk else parts)
     expected = np.concatenate(parts)
     for index in (slice(None), np.array([13, 0, 8])):
-        assert np.array_equal(table.take(index).x, expected[index])
-        assert table.take(index).x.dtype == expected.dtype
+        rows = opened(parts).take(index).x
+        assert np.array_equal(rows, expected[index])
+        assert rows.dtype == expected.dtype
 
 
 def test_forms_of_data_and_target_mix(tmp_path):
@@ -262,12 +242,6 @@ def test_without_target_and_weight_there_are_none():
     for piece in (opened(ROWS).take(np.array([3])), *opened(ROWS).chunks()):
         assert piece.target is piece.x
         assert piece.weight is None
-
-
-def test_a_part_of_a_piece_is_a_part_of_each_of_its_columns():
-    piece = opened(ROWS, TARGET, WEIGHT).take(slice(None))
-    for index in (slice(3, 5), np.array([[1, 2], [9, 0]])):
-        assert_rows(piece.part(index), index)
 
 
 # Splits
@@ -380,8 +354,16 @@ def test_every_pool_of_a_stream_is_shuffled_by_the_generator(monkeypatch):
     assert all(np.count_nonzero(np.diff(order) != 1) > 180 for order in first)
 
 
-def test_rows_of_a_stream_are_taken_by_numbers_of_any_shape():
-    stream = passed_over(Again(cut(ROWS)), Again(cut(TARGET)))
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda column: Again(cut(column)),
+        lambda column: tf.data.Dataset.from_tensor_slices(column).batch(7),
+    ],
+)
+def test_rows_of_a_stream_come_in_order_and_by_number(make):
+    stream = passed_over(make(ROWS), make(TARGET))
+    assert_rows(joined(list(stream.chunks())), weighted=False)
     next(stream.orders(seeded(), 2))
     for index in INDICES[3:]:
         assert_rows(stream.take(index), index, weighted=False)
@@ -421,15 +403,6 @@ def test_pieces_are_anything_that_becomes_rows():
     assert np.array_equal(joined(list(opened(pieces.values()).chunks())).x, ROWS)
 
 
-def test_a_data_set_of_tensorflow_is_a_stream():
-    import tensorflow as tf
-
-    columns = (tf.data.Dataset.from_tensor_slices(column).batch(7) for column in (ROWS, TARGET))
-    chunks = list(passed_over(*columns).chunks())
-    assert [len(chunk.x) for chunk in chunks] == [7, 7, 7, 2]
-    assert_rows(joined(chunks), weighted=False)
-
-
 # Streams that will not do
 
 
@@ -459,26 +432,6 @@ def test_a_stream_of_another_length_than_before_is_refused(later, go_over):
         go_over(stream)
 
 
-def test_a_stream_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="data must give at least one row whenever it is iterated"):
-        passed_over(Again([]))
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (cut(TARGET, 1, 9, 15), "chunks of the lengths of data's, got 8 rows to 7 after row 1$"),
-        (cut(TARGET, 1, 8), "chunks of the lengths of data's, got 15 rows to 7 after row 8$"),
-        (cut(TARGET)[:-1], "as many chunks as data"),
-        ([*cut(TARGET), TARGET[:1]], "as many chunks as data"),
-        ([], "as many chunks as data"),
-    ],
-)
-def test_a_target_in_other_pieces_is_refused(target, message):
-    with pytest.raises(ValueError, match=f"^target must come in {message}"):
-        passed_over(Again(cut(ROWS)), Again(target))
-
-
 def test_an_error_of_the_callers_own_stays_what_it_is():
     class Broken:
         def __iter__(self):
@@ -488,19 +441,6 @@ def test_an_error_of_the_callers_own_stays_what_it_is():
     for target in (None, Again([TARGET, TARGET])):
         with pytest.raises(ValueError, match="^the disk is on fire$"):
             passed_over(Broken(), target)
-
-
-@pytest.mark.parametrize(
-    ("target", "weight"), [(TARGET, None), (None, WEIGHT), (cut(TARGET), None)]
-)
-def test_a_stream_takes_neither_a_table_for_target_nor_weights(target, weight):
-    with pytest.raises(ValueError, match="data is iterated, so target must be too, and sample_w"):
-        opened(Again(cut(ROWS)), target, weight)
-
-
-def test_a_table_takes_no_stream_for_target():
-    with pytest.raises(ValueError, match=f"target must have {N} rows, as data has, got an iterabl"):
-        opened(ROWS, Again(cut(TARGET)))
 
 
 # Rows that will not do
@@ -549,15 +489,12 @@ def test_a_stream_is_looked_at_whenever_it_is_iterated():
         ([ROWS[None], ROWS[None]], "2 dimensions"),
         ([ROWS, ROWS * 1j], "real numbers, got dtype complex128"),
         (Numbered(ROWS[:, 0]), "2 dimensions"),
-        (Numbered(ROWS[:, None]), r"2 dimensions, got shape \(23, 1, 3\)"),
         (Numbered(ROWS[:, :2]), "3 columns, got 2"),
         (Numbered([[1, 2, 3], [4, 5]]), "array of numbers"),
-        (Numbered([["1", "2", "3"]]), "real numbers"),
         (Numbered([[1, 2, None]]), "it holds None"),
         (Numbered([(ROWS[0], 1), (ROWS[1], 0)]), ""),  # pairs with a label
         (Numbered(ROWS[:0]), "at least one row"),
         (Again(ROWS), r"2 dimensions, got shape \(3,\)"),
-        (Again([ROWS[None]]), "2 dimensions"),
         (Again([ROWS, ROWS[:, :2]]), "3 columns, got 2"),
         (Again([ROWS, ROWS[:0]]), "at least one row"),
         (Again([None]), "numbers"),
@@ -577,32 +514,42 @@ def test_bad_rows_are_refused_by_name(value, message):
         passed_over(value, name="codes")
 
 
-def test_a_sparse_matrix_is_a_type_error_that_says_what_to_do():
-    sparse = scipy.sparse.csr_matrix(np.eye(3))
-    for name, arguments in [
-        ("data", (sparse,)),
-        ("data", (Again([sparse]),)),
-        ("target", (np.eye(3), sparse)),
-    ]:
-        with pytest.raises(TypeError, match=rf"^{name} must be dense.*toarray\(\)"):
-            passed_over(*arguments)
+SPARSE, STREAM = scipy.sparse.csr_matrix(ROWS), Again(cut(ROWS))
+OTHER_CUTS = "target must come in chunks of the lengths of data's, got"
+OTHER_COUNT, NO_STREAM = "target must come in as many chunks as data", "data is iterated, so target"
+OTHER_LENGTH = f"target must have {N} rows, as data has, got"
 
 
-@pytest.mark.parametrize("target", [TARGET[:-1], cut(TARGET)[:-1], Numbered(TARGET[:9])], ids=len)
-def test_a_target_of_another_length_is_refused(target):
-    with pytest.raises(ValueError, match=f"^target must have {N} rows, as data has, got .* rows"):
-        opened(ROWS, target)
+@pytest.mark.parametrize(
+    ("data", "target", "weight", "message"),
+    [
+        (Again([]), None, None, "data must give at least one row whenever it is iterated"),
+        (STREAM, Again(cut(TARGET, 1, 9, 15)), None, f"{OTHER_CUTS} 8 rows to 7 after row 1$"),
+        (STREAM, Again(cut(TARGET, 1, 8)), None, f"{OTHER_CUTS} 15 rows to 7 after row 8$"),
+        (STREAM, Again(cut(TARGET)[:-1]), None, OTHER_COUNT),
+        (STREAM, Again([*cut(TARGET), TARGET[:1]]), None, OTHER_COUNT),
+        (STREAM, Again([]), None, OTHER_COUNT),
+        (STREAM, TARGET, None, NO_STREAM),
+        (STREAM, cut(TARGET), None, NO_STREAM),
+        (STREAM, None, WEIGHT, f"{NO_STREAM} must be too, and sample_weight is not possible"),
+        (ROWS, Again(cut(TARGET)), None, f"{OTHER_LENGTH} an iterable"),
+        (ROWS, TARGET[:-1], None, f"{OTHER_LENGTH} 22 rows"),
+        (ROWS, cut(TARGET)[:-1], None, f"{OTHER_LENGTH} 15 rows"),
+        (ROWS, Numbered(TARGET[:9]), None, f"{OTHER_LENGTH} 9 rows"),
+        (SPARSE, None, None, r"data must be dense.*toarray\(\)"),
+        (Again([SPARSE]), None, None, r"data must be dense.*toarray\(\)"),
+        (ROWS, SPARSE, None, r"target must be dense.*toarray\(\)"),
+        (ROWS, None, WEIGHT[1:], "sample_weight must have shape"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(data, target, weight, message):
+    with pytest.raises(TypeError if "dense" in message else ValueError, match=f"^{message}"):
+        passed_over(data, target, weight)
 
 
 def test_a_target_of_another_width_than_the_data_must_be_given():
     with pytest.raises(ValueError, match="target must be given: 2 columns"):
         open_rows(ROWS, None, None, 3, 2)
-
-
-def test_paths_are_paths_of_any_kind(tmp_path):
-    paths(cut(ROWS), tmp_path)
-    entries = sorted(os.scandir(tmp_path), key=lambda entry: entry.name)
-    assert np.array_equal(opened(entries).take(slice(None)).x, ROWS)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -617,20 +564,6 @@ def test_a_file_that_was_cut_off_is_named(tmp_path):
         path.write_bytes(whole[:length])
         with pytest.raises(ValueError, match=f"^data must be arrays of numbers, got {path}"):
             opened([path])
-
-
-# Weights
-
-
-@pytest.mark.parametrize("form", ["array", "shards", "data set"])
-def test_weights_are_relative_to_their_mean(form):
-    weight = opened(LATER[form](ROWS), None, 1e30 * WEIGHT).take(slice(None)).weight
-    assert weight == pytest.approx(WEIGHT / WEIGHT.mean())
-
-
-def test_bad_weights_are_refused():
-    with pytest.raises(ValueError, match="^sample_weight must have shape"):
-        opened(ROWS, None, WEIGHT[1:])
 
 
 # Conditions
@@ -648,7 +581,7 @@ def test_labels_become_rows_of_zeros_and_a_one(form, tmp_path):
     assert np.array_equal(rows, np.eye(N))
 
 
-@in_every_form
+@pytest.mark.parametrize("form", TABLES)
 def test_conditions_may_be_rows_of_any_form(form, tmp_path):
     expected = np.random.default_rng(3).normal(size=(N, N))
     rows = opened_condition(TABLES[form](expected, tmp_path))
