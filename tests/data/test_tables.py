@@ -1,5 +1,7 @@
 """Tables: what is read, what becomes of columns, and what `main_table.py` makes of them."""
 
+import contextlib
+import io
 import json
 
 import numpy as np
@@ -11,9 +13,9 @@ from processes import run_script
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
+import main_table
 from autoencoding.cli.tables import TableModel
-from autoencoding.data import encoding as of_columns
-from autoencoding.data import tables
+from autoencoding.data import encoding, tables
 from autoencoding.data.encoding import Columns
 
 ROWS = 200
@@ -49,18 +51,15 @@ def test_a_table_is_read_as_it_was_written(suffix, tmp_path):
     pd.testing.assert_frame_equal(tables.read(path), table, check_dtype=False)
 
 
-@pytest.mark.parametrize("name", ["a.npy", "a.npz", "two.npz"])
-def test_an_array_has_columns_by_number(name, tmp_path):
+def test_an_array_has_columns_by_number(tmp_path):
     array = np.arange(6.0).reshape(3, 2)
-    if name == "a.npy":
-        np.save(tmp_path / name, array)
-    else:
-        np.savez(
-            tmp_path / name, **({"X": array, "y": array[0]} if "two" in name else {"z": array})
-        )
-    table = tables.read(tmp_path / name)
-    assert list(table) == ["0", "1"]
-    assert np.array_equal(table.to_numpy(), array)
+    np.save(tmp_path / "a.npy", array)
+    np.savez(tmp_path / "one.npz", z=array)
+    np.savez(tmp_path / "two.npz", X=array, y=array[0])
+    for path in tmp_path.iterdir():
+        table = tables.read(path)
+        assert list(table) == ["0", "1"]
+        assert np.array_equal(table.to_numpy(), array)
 
 
 @pytest.mark.parametrize(
@@ -87,14 +86,10 @@ def test_no_array_is_unpickled_and_none_is_guessed(tmp_path):
     np.save(tmp_path / "a.npy", np.array([{}]), allow_pickle=True)
     np.savez(tmp_path / "b.npz", a=np.eye(2), b=np.eye(2))
     np.save(tmp_path / "c.npy", np.arange(3))
-    for name, message in {
-        "a": "allow_pickle",
-        "b": "one called X, got a, b",
-        "c": r"\[3\]",
-    }.items():
-        (path,) = tmp_path.glob(f"{name}.*")
+    messages = {"a.npy": "allow_pickle", "b.npz": "one called X, got a, b", "c.npy": r"\[3\]"}
+    for name, message in messages.items():
         with pytest.raises(ValueError, match=message):
-            tables.read(path)
+            tables.read(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="none.csv"):
         tables.read(tmp_path / "none.csv")
 
@@ -142,15 +137,14 @@ def test_rows_of_a_whole_table_are_decoded_to_it(numbers, words):
     assert decoded["number"].tolist() == numbers
 
 
-@pytest.mark.parametrize("kept", [["age", "debt"], ["job"]])
-def test_a_table_may_have_columns_of_one_kind(kept):
-    table = people()[kept]
-    rows = Columns.of(table, "t").encode(table, "t")
-    assert rows.shape == (ROWS, 2 if "age" in kept else 4)
+@pytest.mark.parametrize(("names", "width"), [(["age", "debt"], 2), (["job"], 4)])
+def test_a_table_may_have_columns_of_one_kind(names, width):
+    table = people()[names]
+    assert Columns.of(table, "t").encode(table, "t").shape == (ROWS, width)
 
 
 def test_of_many_words_the_most_frequent_get_a_number(monkeypatch):
-    monkeypatch.setattr(of_columns, "MOST", 2)
+    monkeypatch.setattr(encoding, "MOST", 2)
     table = pd.DataFrame({"word": ["c"] * 5 + ["a"] * 3 + ["b"] * 2})
     columns = Columns.of(table, "t")
     assert columns.categories == {"word": ["a", "c"]}
@@ -188,48 +182,44 @@ def test_new_rows_must_have_the_columns_and_numbers_where_these_were():
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory):
-    """A folder where the script was trained on a table, and asked of new rows in a new process."""
-    folder = tmp_path_factory.mktemp("scored")
-    table = people()
-    table.to_csv(folder / "people.csv", index=False)
-    odd = table.copy()
-    odd.loc[::20, "debt"] *= 5
-    odd.to_csv(folder / "odd.csv", index=False)
+def trained(tmp_path_factory):
+    """A folder where the script was trained on a table, and what it printed."""
+    folder, printed = tmp_path_factory.mktemp("trained"), io.StringIO()
+    people().to_csv(folder / "people.csv", index=False)
     options = "--drop label --seed 0 --contamination 0.02 --epochs 60 --checkpoint kept"
-    trained = run_script("main_table.py", "--data", "people.csv", *options.split(), folder=folder)
-    assert trained.returncode == 0, trained.stderr
-    asked = ["--load", "kept", "--score", "odd.csv", "--output", "new"]
-    again = run_script("main_table.py", *asked, folder=folder)
-    assert again.returncode == 0, again.stderr
-    return folder, trained.stdout, again.stdout
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        main_table.main(["--data", "people.csv", *options.split()])
+    return folder, printed.getvalue()
 
 
-def test_main_writes_codes_reconstructions_outliers_and_a_report(scored):
-    folder, printed, _ = scored
-    found = {p.stem: pd.read_csv(p) for p in (folder / "table").glob("*.csv")}
-    assert found.keys() == {"codes", "reconstructions", "outliers"}
-    assert {len(table) for table in found.values()} == {ROWS}
-    assert list(found["reconstructions"]) == ["age", "job", "height", "debt", "member"]
-    assert found["codes"].shape[1] == 64
-    assert found["outliers"]["outlier"].mean() == pytest.approx(0.02, abs=0.01)
+def test_main_writes_codes_reconstructions_outliers_and_a_report(trained):
+    folder, printed = trained
+    results = {path.stem: pd.read_csv(path) for path in (folder / "table").glob("*.csv")}
+    assert results.keys() == {"codes", "reconstructions", "outliers"}
+    assert {len(table) for table in results.values()} == {ROWS}
+    assert list(results["reconstructions"]) == ["age", "job", "height", "debt", "member"]
+    assert results["codes"].shape[1] == 64
+    assert results["outliers"]["outlier"].mean() == pytest.approx(0.02, abs=0.01)
     assert (folder / "table" / "report.png").read_bytes().startswith(b"\x89PNG")
     assert "200 rows, 8 numbers each" in printed
     assert "4 of 200 rows are outliers" in printed
 
 
-def test_a_new_process_finds_what_was_changed_in_new_rows(scored):
-    folder, _, printed = scored
-    found = pd.read_csv(folder / "new" / "outliers.csv")
-    changed = found.iloc[::20]
+def test_what_was_changed_in_new_rows_is_found(trained, capsys):
+    table = people()
+    table.loc[::20, "debt"] *= 5
+    table.to_csv("odd.csv", index=False)
+    main_table.main(["--load", str(trained[0] / "kept"), "--score", "odd.csv"])
+    outliers = pd.read_csv("table/outliers.csv")
+    changed = outliers.iloc[::20]
     assert changed["outlier"].all()
     assert (changed["cause1"] == "debt").all()
-    assert set(found.sort_values("score").tail(10)["row"]) == set(range(0, ROWS, 20))
-    assert "rows are outliers" in printed
+    assert set(outliers.sort_values("score").tail(10)["row"]) == set(range(0, ROWS, 20))
+    assert "rows are outliers" in capsys.readouterr().out
 
 
-def test_scores_of_a_new_process_are_the_same_to_the_bit(scored):
-    folder, *_ = scored
+def test_scores_of_a_new_process_are_the_same_to_the_bit(trained):
+    folder, _ = trained
     again = ["--load", "kept", "--score", "people.csv", "--output", "same"]
     assert run_script("main_table.py", *again, folder=folder).returncode == 0
     for name in ("outliers", "codes", "reconstructions"):
@@ -237,48 +227,36 @@ def test_scores_of_a_new_process_are_the_same_to_the_bit(scored):
         assert texts[0] == texts[1]
 
 
-def test_a_table_that_is_not_of_the_newest_save_is_refused(scored):
-    folder, *_ = scored
-    made = TableModel.load(folder / "kept")
-    made.model.save(folder / "other")
+def test_a_table_that_is_not_of_the_newest_save_is_refused(trained, tmp_path):
+    whole = TableModel.load(trained[0] / "kept")
+    whole.model.save(tmp_path)
     with pytest.raises(FileNotFoundError, match="table.json is missing: train with main_table.py"):
-        TableModel.load(folder / "other")
-    made.save(folder / "other")
-    assert TableModel.load(folder / "other").columns == made.columns
-    made.model.save(folder / "other")
+        TableModel.load(tmp_path)
+    whole.save(tmp_path)
+    assert TableModel.load(tmp_path).columns == whole.columns
+    whole.model.save(tmp_path)
     with pytest.raises(ValueError, match="table.json is of model-1, but model-2 is the newest"):
-        TableModel.load(folder / "other")
-    for text, message in {
-        "{": "is damaged",
-        "{}": "is damaged",
-        '{"format": 9}': "damaged",
-    }.items():
-        (folder / "other" / "table.json").write_text(text)
-        with pytest.raises(ValueError, match=message):
-            TableModel.load(folder / "other")
+        TableModel.load(tmp_path)
+    for text in ("{", "{}", '{"format": 9}'):
+        (tmp_path / "table.json").write_text(text)
+        with pytest.raises(ValueError, match="is damaged"):
+            TableModel.load(tmp_path)
 
 
 @pytest.mark.parametrize("model", ["plain", "stacked", "variational"])
-def test_main_takes_parquet_and_other_models(model, tmp_path):
-    people().to_parquet(tmp_path / "people.parquet")
-    layers = ["--layers", "16"] if model != "plain" else []
-    options = f"--model {model} --hidden 2 --epochs 2 --seed 0"
-    ran = run_script(
-        "main_table.py", "--data", "people.parquet", *options.split(), *layers, folder=tmp_path
-    )
-    assert ran.returncode == 0, ran.stderr
-    codes = pd.read_parquet(tmp_path / "table" / "codes.parquet")
-    assert list(codes) == ["code0", "code1"]
+def test_main_takes_parquet_and_other_models(model):
+    people().to_parquet("people.parquet")
+    layers = " --layers 16" if model != "plain" else ""
+    options = f"--data people.parquet --model {model} --hidden 2 --epochs 2 --seed 0{layers}"
+    main_table.main(options.split())
+    assert list(pd.read_parquet("table/codes.parquet")) == ["code0", "code1"]
 
 
 @pytest.mark.parametrize(
     ("options", "message"),
     [
         ("--data none.csv", "there is no file none.csv"),
-        (
-            "--load nowhere --score people.csv",
-            "there is no table.json in nowhere: train with main_table.py",
-        ),
+        ("--load nowhere --score people.csv", "there is no table.json in nowhere: train with main"),
         ("--load kept", "give --data to train on a table, or --load and --score"),
         ("--score people.csv", "give --data to train on a table, or --load and --score"),
         ("--data people.csv --layers 3", "--layers needs --model stacked or variational"),
@@ -287,14 +265,14 @@ def test_main_takes_parquet_and_other_models(model, tmp_path):
         ("--load kept --score people.csv", "no checkpoint in kept"),
     ],
 )
-def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path):
-    people().to_csv(tmp_path / "people.csv", index=False)
-    bad = people().astype({"debt": object})
-    bad.loc[3, "debt"] = "much"
-    bad.to_csv(tmp_path / "bad.csv", index=False)
+def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path, capsys):
+    table = people()
+    table.to_csv("people.csv", index=False)
+    table.astype({"debt": object}).replace({"debt": {table["debt"][3]: "much"}}).to_csv("bad.csv")
     (tmp_path / "kept").mkdir()
     (tmp_path / "kept" / "table.json").touch()
-    ran = run_script("main_table.py", *options.split(), folder=tmp_path)
-    assert ran.returncode in (1, 2)
-    assert message in ran.stderr.splitlines()[-1]
+    with pytest.raises(SystemExit) as ended:
+        main_table.main(options.split())
+    text = capsys.readouterr().err if ended.value.code == 2 else ended.value.code
+    assert message in text.splitlines()[-1]
     assert not (tmp_path / "table").exists()
