@@ -16,11 +16,11 @@ from stand_ins import Again, Numbered, open_rows
 from autoencoder import Autoencoder
 from autoencoding.data import rows as sources
 from autoencoding.parts import variables
-from autoencoding.parts.optimizers import OPTIMIZERS, Cosine, Plateau
+from autoencoding.parts.optimizers import OPTIMIZERS, Plateau
 from autoencoding.reports.evaluation import evaluate, row_errors
 from autoencoding.saving import checkpoints
 from autoencoding.training import prefetch as feeding
-from autoencoding.training.run import Run
+from autoencoding.training.reporting import Reports
 from autoencoding.training.state import TrainingState
 
 NORMAL = np.random.default_rng(0)
@@ -130,19 +130,11 @@ def test_validation_takes_targets_and_weights(iris):
         ({"validation": 0.2, "patience": 0}, "patience must be at least 1"),
         ({"validation": 0.2, "min_gain": -1}, "min_gain must be"),
         ({"validation": 1.5}, "validation must be .*above 0 and below 1"),
-        ({"validation": -0.1}, "validation must be"),
         ({"validation": 0.001}, "0.001 of 150 is 0"),
-        ({"validation": 0.999}, "0.999 of 150 is 150"),
         ({"validation": np.full((3, 4), np.nan)}, "validation must be finite"),
         ({"validation": np.ones((3, 5))}, "validation must have 4 columns"),
-        (
-            {"target": np.ones((150, 4)), "validation": np.ones((3, 4))},
-            "validation must be a share, or a tuple: rows, and their target",
-        ),
-        (
-            {"sample_weight": np.eye(1, 150)[0], "validation": 0.5},
-            "sample_weight must not be 0 for every row on one side of validation",
-        ),
+        ({"target": np.ones((150, 4)), "validation": np.ones((3, 4))}, "rows, and their target$"),
+        ({"sample_weight": np.eye(150)[0], "validation": 0.5}, "not be 0 for every row on one"),
     ],
 )
 def test_bad_options_leave_the_model_as_it_is(iris, trained, options, message):
@@ -195,23 +187,9 @@ def test_steps_by_hand_take_the_whole_rate_after_training_and_loading(iris):
         assert loaded.session.run(loaded.rate) == np.float32(0.01)
 
 
-def test_a_plateau_lowers_the_rate(iris):
-    with model(4, 1, 60, 0.05, schedule=Plateau(0.1, 3)) as ae:
-        history = ae.train(iris, validation=0.2, verbose=False)
-    rates, losses = history["learning_rate"], history["validation_loss"]
-    best, waited, rate, expected = np.inf, 0, 0.05, []
-    for loss in losses:
-        expected.append(rate)
-        best, waited = (loss, 0) if loss < best else (best, waited + 1)
-        if waited == 3:
-            rate, waited = rate * 0.1, 0
-    assert rates == pytest.approx(expected)
-    assert rates[-1] < rates[0]
-
-
-@pytest.mark.parametrize("schedule", [{"name": "plateau", "patience": 3}, Cosine()])
-def test_a_schedule_is_saved_with_the_model(iris, schedule):
-    with model(4, 2, 2, schedule=schedule, warm_up=0.25, clip_norm=3.0, optimizer="adam") as ae:
+def test_a_schedule_is_saved_with_the_model(iris):
+    options = {"schedule": Plateau(0.2, 3), "warm_up": 0.25, "clip_norm": 3.0, "optimizer": "adam"}
+    with model(4, 2, 2, **options) as ae:
         ae.train(iris, verbose=False)
         ae.save("model.ckpt")
         with Autoencoder.load("model.ckpt") as loaded:
@@ -246,28 +224,24 @@ def iterated(array):
     return Again(np.split(array, range(40, len(array), 40)))
 
 
-def kinds(array, folder):
+def forms_of(array, folder):
     np.save(folder / "whole.npy", array)
-    parts = [array[:20], array[20:21], array[21:]]
+    parts = np.split(array, [20, 21])
     paths = [folder / f"part{number}.npy" for number in range(3)]
     for path, part in zip(paths, parts, strict=True):
         np.save(path, part)
-    return {
-        "memory map": np.load(folder / "whole.npy", mmap_mode="r"),
-        "paths": paths,
-        "arrays": parts,
-        "rows": Numbered(array),
-    }
+    memory_map = np.load(folder / "whole.npy", mmap_mode="r")
+    return {"memory map": memory_map, "paths": paths, "arrays": parts, "rows": Numbered(array)}
 
 
 @pytest.mark.parametrize("pool", [40, 1000])
-def test_rows_of_any_kind_train_to_the_same_bits(iris, tmp_path, monkeypatch, pool):
+def test_rows_of_any_form_train_to_the_same_bits(iris, tmp_path, monkeypatch, pool):
     monkeypatch.setattr(sources, "BUFFER_BYTES", 16 * pool)
     monkeypatch.setattr(sources, "RUN_BYTES", 16 * 5)
     with model(4, 2, 2) as expected:
         expected.train(iris, 7, verbose=False)
         errors = row_errors(expected, iris)
-        for name, data in kinds(iris, tmp_path).items():
+        for name, data in forms_of(iris, tmp_path).items():
             with model(4, 2, 2) as ae:
                 ae.train(data, 7, verbose=False)
                 assert_same_values(ae, expected)
@@ -301,23 +275,18 @@ def test_targets_are_iterated_with_the_data(iris):
 
 
 def test_an_error_of_the_source_leaves_the_last_report(iris):
-    class Breaking(Again):
-        count = 0
+    def broken():
+        yield iris[:40]
+        raise OSError("the disk is gone")
 
-        def __iter__(self):
-            self.count += 1
-            if self.count > 4:
-                raise OSError("the disk is gone")
-            return super().__iter__()
-
-    with model(4, 2, 20) as ae:
+    whole, pieces = iterated(iris), [*iterated(iris)]
+    with model(4, 2, 20) as ae, model(4, 2, 20) as expected:
         with pytest.raises(OSError, match="the disk is gone"):
-            ae.train(Breaking(np.split(iris, range(40, 150, 40))), 7, every=1, verbose=False)
-        assert 1 <= ae._state.epoch <= 4
-        whole = model(4, 2, 20)
-        whole.train(iterated(iris), 7, verbose=False)
-        ae.train(iterated(iris), 7, resume=True, verbose=False)
-        assert_same_values(ae, whole)
+            ae.train(Again(pieces, pieces, pieces, broken()), 7, every=1, verbose=False)
+        assert 1 <= ae._state.epoch <= 2
+        ae.train(whole, 7, resume=True, verbose=False)
+        expected.train(whole, 7, verbose=False)
+        assert_same_values(ae, expected)
 
 
 # Seeing it
@@ -437,10 +406,6 @@ def test_a_warm_start_on_bad_rows_changes_nothing(iris):
     bad = iris.copy()
     bad[7, 1] = np.nan
     with model(4, 2, **ONE_PASS) as ae:
-        with pytest.raises(ValueError, match="row 7, column 1"):
-            ae.train(bad, **QUIET)
-        with pytest.raises(RuntimeError, match="not trained"):
-            ae.encode(iris)
         ae.train(iris, **QUIET)
         before = values_of(ae)
         with pytest.raises(ValueError, match="row 7, column 1"):
@@ -450,22 +415,15 @@ def test_a_warm_start_on_bad_rows_changes_nothing(iris):
 
 def test_a_warm_start_that_was_stopped_resumes_to_the_same_bits(iris, tmp_path, monkeypatch):
     monkeypatch.setattr(feeding, "CALL_STEPS", 3)
-    train_on = Run._train_on
-
-    def then_ask(self, call):
-        train_on(self, call)
-        signal.raise_signal(signal.SIGINT)
-
+    interrupt = lambda *_: signal.raise_signal(signal.SIGINT)  # noqa: E731
     with model(4, 2, checkpoint=tmp_path, **ONE_PASS) as ae, model(4, 2, **ONE_PASS) as whole:
         ae.train(iris, **QUIET)
         whole.train(iris, **QUIET)
         whole.train(iris, **QUIET)
-        with (
-            monkeypatch.context() as patch,
-            pytest.raises(KeyboardInterrupt, match="after 3 of 15 steps"),
-        ):
-            patch.setattr(Run, "_train_on", then_ask)
-            ae.train(iris, **QUIET)
+        with monkeypatch.context() as patch:
+            patch.setattr(Reports, "call_done", interrupt)
+            with pytest.raises(KeyboardInterrupt, match="after 3 of 15 steps"):
+                ae.train(iris, **QUIET)
         with Autoencoder.load(tmp_path) as loaded:
             assert_same_values(loaded, ae)
             loaded.train(iris, resume=True, verbose=False)
@@ -474,11 +432,8 @@ def test_a_warm_start_that_was_stopped_resumes_to_the_same_bits(iris, tmp_path, 
 
 def test_a_run_that_is_refused_leaves_no_log_and_no_thread(iris, tmp_path):
     before = threading.active_count()
-    with Autoencoder(4, 2, 1, checkpoint=tmp_path / "model") as ae:
-        with (
-            checkpoints.locked(tmp_path / "model"),
-            pytest.raises(BlockingIOError, match="is in use"),
-        ):
-            ae.train(iris, log=tmp_path / "log", verbose=False)
+    with model(4, 2, 1, checkpoint="model") as ae, checkpoints.locked("model"):
+        with pytest.raises(BlockingIOError, match="is in use"):
+            ae.train(iris, log="log", verbose=False)
         assert not (tmp_path / "log").exists()
         assert threading.active_count() == before
