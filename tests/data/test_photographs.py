@@ -22,14 +22,12 @@ def save(path, array=COLOUR, mode=None, **options):
 
 
 def test_a_photograph_is_one_row_gray_or_in_colour(tmp_path):
-    rows, height, width = load_images(save(tmp_path / "a.png"))
-    assert rows.dtype == np.float32
-    assert rows.shape == (1, 54)
-    assert (height, width) == (6, 9)
-    assert rows_to_images(rows, height, width)[0] == pytest.approx(GRAY, abs=1e-3)
-    rows, height, width = load_images(str(tmp_path / "a.png"), channels=3)
-    assert (height, width) == (6, 9)
-    assert np.array_equal(rows[0].reshape(6, 9, 3), COLOUR)
+    gray, *shape = load_images(save(tmp_path / "a.png"))
+    colour, *same_shape = load_images(str(tmp_path / "a.png"), channels=3)
+    assert shape == same_shape == [6, 9]
+    assert gray.dtype == colour.dtype == np.float32
+    assert gray == pytest.approx(GRAY.reshape(1, 54), abs=1e-3)
+    assert np.array_equal(colour, COLOUR.reshape(1, 162))
 
 
 def test_a_folder_is_read_in_order_and_only_its_images(tmp_path):
@@ -120,12 +118,12 @@ def test_mixed_sizes_need_a_size(tmp_path):
         ({"size": (4, 0)}, "size must be .height, width."),
         ({"size": (4,)}, "size must be .height, width."),
         ({"factor": 0}, "factor must be a positive number, got 0"),
-        ({"factor": -1.5}, "factor must be a positive number"),
         ({"factor": float("nan")}, "factor must be a positive number"),
         ({"factor": float("inf")}, "factor must be a positive number"),
+        ({"channels": 2}, r"channels must be 1 \(gray\) or 3 \(RGB\), got 2"),
     ],
 )
-def test_bad_scales_are_refused(tmp_path, options, message):
+def test_bad_options_are_refused(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         load_images(save(tmp_path / "a.png"), **options)
 
@@ -144,11 +142,15 @@ def test_a_truncated_image_is_named(tmp_path, name):
 
 
 @pytest.mark.parametrize(
-    "content", [b"", b"text", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"\xff\xd8\xff"]
+    ("content", "message"),
+    [
+        (b"text", "not a sound image, replace or remove it"),
+        (b"P5 3000 2000 255\n" + bytes(5000), ".*it claims 2000 x 3000 pixels in 5017 bytes"),
+    ],
 )
-def test_a_corrupt_image_is_named(tmp_path, content):
+def test_a_corrupt_image_is_named(tmp_path, content, message):
     (tmp_path / "b.png").write_bytes(content)
-    with pytest.raises(ValueError, match="b.png: not a sound image, replace or remove it"):
+    with pytest.raises(ValueError, match=f"b.png: {message}"):
         load_images(tmp_path)
 
 
@@ -164,12 +166,6 @@ def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
     with pytest.raises(ValueError, match="a.png: not a sound image.*decompression bomb"):
         load_images(save(tmp_path / "a.png"))
-
-
-def test_a_file_that_claims_more_pixels_than_it_can_hold_is_refused(tmp_path):
-    (tmp_path / "a.pgm").write_bytes(b"P5 3000 2000 255\n" + bytes(5000))
-    with pytest.raises(ValueError, match="a.pgm: .*it claims 2000 x 3000 pixels in 5017 bytes"):
-        load_images(tmp_path)
 
 
 def test_a_large_photograph_of_one_colour_is_read(tmp_path):
@@ -233,20 +229,20 @@ def test_crops_are_gray_or_keep_their_colour(gray):
 
 
 @pytest.mark.parametrize(
-    "shape, side, stride, message",
+    ("shape", "options", "message"),
     [
-        ((5, 7, 4), 2, None, "photo must be"),
-        ((5,), 2, None, "photo must be"),
-        ((1, 5, 7, 3), 1, None, "photo must be"),
-        ((5, 7), 6, None, "side must be from 1 to 5 here, got 6"),
-        ((5, 7), 0, None, "side must be from 1 to 5 here, got 0"),
-        ((5, 7), 2, 0, "stride must be at least 1, got 0"),
-        ((5, 7), 2, -1, "stride must be at least 1, got -1"),
+        ((5, 7, 4), {"side": 2}, "photo must be"),
+        ((5,), {"side": 2}, "photo must be"),
+        ((1, 5, 7, 3), {"side": 1}, "photo must be"),
+        ((5, 7), {"side": 6}, "side must be from 1 to 5 here, got 6"),
+        ((5, 7), {"side": 0}, "side must be from 1 to 5 here, got 0"),
+        ((5, 7), {"side": 2, "stride": 0}, "stride must be at least 1, got 0"),
+        ((5, 7), {"side": 2, "channels": 2}, "channels must be 1 .* got 2"),
     ],
 )
-def test_bad_crops_are_refused(shape, side, stride, message):
+def test_bad_crops_are_refused(shape, options, message):
     with pytest.raises(ValueError, match=message):
-        crops(np.zeros(shape), side, stride)
+        crops(np.zeros(shape), **options)
 
 
 def test_sample_crops_are_of_both_photographs_and_do_not_mix():
@@ -276,11 +272,3 @@ def test_each_colour_is_resized_alone(tmp_path):
         save(tmp_path / "one.png", np.ascontiguousarray(COLOUR[..., channel]))
         alone, *_ = load_images(tmp_path / "one.png", (3, 4))
         assert rows.reshape(1, 12, 3)[..., channel] == pytest.approx(alone, abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    "function", [load_images, lambda path, channels: sample_crops(32, channels)]
-)
-def test_two_channels_are_no_image(tmp_path, function):
-    with pytest.raises(ValueError, match=r"channels must be 1 \(gray\) or 3 \(RGB\), got 2"):
-        function(save(tmp_path / "a.png"), channels=2)

@@ -1,4 +1,4 @@
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from autoencoding.parts.losses import RMSE
 from autoencoding.parts.networks import Dense
 from autoencoding.parts.optimizers import RMSProp
 from autoencoding.training import loop
-from autoencoding.training.loop import Loop
 
 NAMES = ("encode/weights", "encode/biases", "decode/weights", "decode/biases")
 VARIANTS = ["plain", "compiled", "compiled_even"]
@@ -18,16 +17,8 @@ WEIGHTED = ["plain", "compiled"]
 K, BATCH = 6, 5  # the same for all tests, so that each variant is compiled once
 
 
-class Net(NamedTuple):
-    """A net with a code of 2, and the loop that trains it."""
-
-    session: tf1.Session
-    loop: Loop
-    init: tf.Operation
-    calls: list  # of the step, while the loop was built
-
-
 def net(input_dim=3, target_dim=4, compiles=True):
+    """A net with a code of 2, the loop that trains it, and the calls of its step on the way."""
     network, error = Dense(), RMSE()
     calls = []
 
@@ -52,20 +43,22 @@ def net(input_dim=3, target_dim=4, compiles=True):
         built = loop.build(step, rate, {"x": input_dim, "target": target_dim}, compiles)
         init = tf1.global_variables_initializer()
         graph.finalize()
-    return Net(tf1.Session(graph=graph), built, init, calls)
+    session = tf1.Session(graph=graph)
+    session.run(init)
+    return SimpleNamespace(session=session, loop=built, init=init, calls=calls)
 
 
 @pytest.fixture(scope="module")
-def built():
+def default():
     default = net()
     yield default
     default.session.close()
 
 
 @pytest.fixture
-def fresh(built):
-    built.session.run(built.init)
-    return built
+def fresh(default):
+    default.session.run(default.init)
+    return default
 
 
 def steps_by_hand(values, batches):
@@ -168,7 +161,6 @@ def test_a_loop_that_is_never_compiled_runs_among_the_graphs_own_operations():
     ran = tf1.RunMetadata()
     traced = {"options": tf1.RunOptions(trace_level=3), "run_metadata": ran}
     with uncompiled.session as session:
-        session.run(uncompiled.init)
         batches = zip(*columns, strict=True)
         assert_same_steps(uncompiled, "plain", weights_of(session), batches, feed, **traced)
     names = {node.node_name for device in ran.step_stats.dev_stats for node in device.node_stats}
