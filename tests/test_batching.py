@@ -23,12 +23,10 @@ def epoch(n_rows, batch_size, generator):
 
 @pytest.mark.parametrize("size", [1, 7, 20])
 def test_a_batch_is_a_copy_of_distinct_rows(size):
-    X = seeded(0).permutation(60).reshape(20, 3)
+    X = np.arange(60).reshape(20, 3)
     batch = get_batch(X, size, seeded(1))
-    assert batch.shape == (size, 3)
-    rows = {tuple(row) for row in batch.tolist()}
-    assert len(rows) == size
-    assert rows <= {tuple(row) for row in X.tolist()}
+    assert len(set(batch[:, 0])) == size
+    assert np.array_equal(batch, X[batch[:, 0] // 3])
     assert not np.shares_memory(batch, X)
 
 
@@ -107,10 +105,7 @@ def test_a_pool_is_shuffled_only_when_it_is_asked_for():
 
 
 @quick
-@given(
-    orders=st.lists(st.lists(st.integers(0, 99), max_size=20), max_size=6),
-    batch_size=SOME,
-)
+@given(orders=st.lists(st.lists(SOME, max_size=20), max_size=6), batch_size=SOME)
 def test_batches_are_the_orders_laid_end_to_end_and_the_last_is_padded(orders, batch_size):
     parts = list(batches((np.array(order, np.int64) for order in orders), batch_size))
     assert all(part.dtype == np.int64 and part.shape[1:] == (batch_size,) for part in parts)
@@ -130,18 +125,8 @@ def test_epochs_differ_in_order_and_repeat_with_their_seed():
 # A pool of a stream is gone as soon as the next is asked for.
 def test_all_whole_batches_of_a_pool_come_before_the_next_is_asked_for():
     asked = []
-
-    def orders():
-        for start in (0, 7, 14):
-            asked.append(start)
-            yield np.arange(start, start + 7)
-
-    seen = [(asked[-1], part.ravel().tolist()) for part in batches(orders(), 3)]
-    assert seen == [
-        (0, [0, 1, 2, 3, 4, 5]),
-        (7, [6, 7, 8, 9, 10, 11]),
-        (14, [12, 13, 14, 15, 16, 17, 18, 19, 20]),
-    ]
+    orders = (asked.append(start) or np.arange(start, start + 7) for start in (0, 7, 14))
+    assert [(asked[-1], part.size) for part in batches(orders, 3)] == [(0, 6), (7, 6), (14, 9)]
 
 
 # Blocks
@@ -160,13 +145,8 @@ def test_blocks_are_the_batches_laid_end_to_end(lengths, batch_size, length):
 
 def test_a_block_comes_before_more_batches_are_asked_for():
     asked = []
-
-    def parts():
-        for number in range(4):
-            asked.append(number)
-            yield np.full((2, 1), number)
-
-    assert [(asked[-1], len(block)) for block in calls(parts(), 3)] == [(1, 3), (2, 3), (3, 2)]
+    parts = (asked.append(number) or np.full((2, 1), number) for number in range(4))
+    assert [(asked[-1], len(block)) for block in calls(parts, 3)] == [(1, 3), (2, 3), (3, 2)]
 
 
 def test_a_block_kept_is_not_changed_by_the_next():

@@ -179,11 +179,6 @@ def test_what_is_kept_of_many_rows_is_a_matrix():
             scatter.add(generator.normal(size=(50, 8)))  # 640 kB in all
 
 
-def test_bytes_give_the_components_of_numbers():
-    rows = np.random.default_rng(0).integers(0, 256, (30, 4), dtype=np.uint8)
-    assert np.array_equal(components(rows, 2), components(rows.astype(float), 2))
-
-
 @pytest.mark.parametrize(
     ("shape", "directions"), [((3, 8), 2), ((1, 4), 0), ((40, 3), 3), ((5, 6), 4)]
 )

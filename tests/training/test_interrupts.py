@@ -16,13 +16,6 @@ def handler():
     return signal.getsignal(signal.SIGINT)
 
 
-@pytest.fixture(autouse=True)
-def handled_by_default():
-    before = signal.signal(signal.SIGINT, DEFAULT)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
 def test_the_first_interrupt_asks_the_second_raises_and_each_time_begins_anew():
     for _ in range(2):
         with postponed_interrupt() as asked:
@@ -51,7 +44,8 @@ def test_the_handler_is_put_back_whatever_happens_and_the_error_goes_on(error):
 
 
 @pytest.mark.parametrize("own", [lambda number, frame: None, signal.SIG_IGN, signal.SIG_DFL])
-def test_where_interrupts_are_not_pythons_to_raise_that_stays(own):
+def test_where_interrupts_are_not_pythons_to_raise_that_stays(own, request):
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, DEFAULT))
     signal.signal(signal.SIGINT, own)
     with postponed_interrupt() as asked:
         assert handler() is own
