@@ -1,12 +1,11 @@
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from batching import PADDING, batches, calls, get_batch, shuffled
 
 SOME = st.integers(1, 30)
-quick = settings(deadline=None, derandomize=True)
 
 
 def seeded(seed=0):
@@ -58,7 +57,6 @@ def test_numpys_global_state_is_left_alone():
 # Pools
 
 
-@quick
 @given(n_rows=st.integers(0, 200), size=SOME, chunk=SOME, seed=SOME)
 def test_pools_hold_every_row_once_by_chunks_and_no_more_than_fit(n_rows, size, chunk, seed):
     size = max(size, chunk)
@@ -104,7 +102,6 @@ def test_a_pool_is_shuffled_only_when_it_is_asked_for():
 # Batches
 
 
-@quick
 @given(orders=st.lists(st.lists(SOME, max_size=20), max_size=6), batch_size=SOME)
 def test_batches_are_the_orders_laid_end_to_end_and_the_last_is_padded(orders, batch_size):
     parts = list(batches((np.array(order, np.int64) for order in orders), batch_size))
@@ -132,7 +129,6 @@ def test_all_whole_batches_of_a_pool_come_before_the_next_is_asked_for():
 # Blocks
 
 
-@quick
 @given(lengths=st.lists(st.integers(0, 20), max_size=6), batch_size=SOME, length=SOME)
 def test_blocks_are_the_batches_laid_end_to_end(lengths, batch_size, length):
     rows = np.arange(sum(lengths) * batch_size).reshape(-1, batch_size)

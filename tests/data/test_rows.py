@@ -10,7 +10,7 @@ import pandas as pd
 import pytest
 import scipy.sparse
 import tensorflow as tf
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from memory import memory_below
 from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
@@ -32,7 +32,6 @@ INDICES = [
     np.array([7, PADDING]),
     np.array([[22, 0, 8], [7, PADDING, PADDING]]),
 ]
-quick = settings(deadline=None, derandomize=True)
 
 
 def cut(rows, *starts):
@@ -148,7 +147,6 @@ def test_rows_of_every_form_come_in_order_by_number_and_in_shares(form, tmp_path
     assert [np.array_equal(*pair) for pair in orders] == [True] * 3
 
 
-@quick
 @given(
     n_rows=st.integers(1, 100),
     width=st.integers(1, 5),
@@ -240,7 +238,6 @@ def test_without_target_and_weight_there_are_none():
 # Splits
 
 
-@quick
 @given(n_rows=st.integers(1, 60), fraction=st.floats(0.001, 0.999), seed=st.integers(0, 2**63 - 1))
 def test_a_split_puts_a_rounded_share_aside_or_is_refused(n_rows, fraction, seed):
     numbers = np.arange(n_rows)[:, None]
@@ -296,7 +293,6 @@ def pieces_of(sizes, width=3):
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 
 
-@quick
 @given(sizes=SIZES)
 def test_a_stream_is_passed_over_as_it_comes_and_counted(sizes):
     x, y = pieces_of(sizes), pieces_of(sizes, 2)
@@ -309,7 +305,6 @@ def test_a_stream_is_passed_over_as_it_comes_and_counted(sizes):
         assert stream.n_rows == sum(sizes)
 
 
-@quick
 @given(sizes=SIZES, batch_size=st.integers(1, 9), pool=st.integers(1, 30), seed=st.integers(0, 9))
 def test_a_stream_deals_every_row_once_and_pads_only_the_last_batch(sizes, batch_size, pool, seed):
     n_rows, dealt, padded = sum(sizes), [], []

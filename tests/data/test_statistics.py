@@ -2,7 +2,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from memory import memory_below
 from sklearn.decomposition import PCA
@@ -15,7 +15,6 @@ from autoencoding.parts import variables
 from autoencoding.parts.scaling import SCALINGS, Scaler
 
 TALL, WIDE, SQUARE = (40, 6), (6, 40), (6, 6)  # rows are kept where they are fewer than columns
-quick = settings(deadline=None, derandomize=True)
 every_shape = pytest.mark.parametrize("shape", [TALL, WIDE, SQUARE])
 both = pytest.mark.parametrize("statistic", [Moments, PrincipalComponents])
 
@@ -81,7 +80,6 @@ def test_moments_are_numpys_averages(statistic, dtype, weighted):
     assert_moments(statistic, rows, weight)
 
 
-@quick
 @given(
     seed=st.integers(0, 99),
     cuts=st.sets(st.integers(1, 29)),
@@ -133,7 +131,6 @@ def test_components_are_those_of_pca_in_their_order(shape, k):
         assert actual == pytest.approx(signs * expected, abs=1e-5)
 
 
-@quick
 @given(
     n=st.integers(3, 20),
     cuts=st.sets(st.integers(1, 19)),

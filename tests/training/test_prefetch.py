@@ -5,7 +5,7 @@ from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from stand_ins import kinds_of_rows, open_rows
 
@@ -40,24 +40,16 @@ def as_float32(chunk):
     return chunk._replace(columns=columns)
 
 
-def feeder(
-    data,
-    batch_size,
-    target=None,
-    weight=None,
-    widths=(1, 1),
-    prepare=as_float32,
-    seed=0,
-    compiled=True,
-):
+def feeder(data, batch_size, target=None, weight=None, widths=(1, 1), **options):
     """A feeder whose fetches are the names of their variants."""
     rows = open_rows(data, target, weight, *widths)
     sources.check(rows)
     x, y = widths
     columns = {"x": Placeholder("x", (None, None, x)), "target": Placeholder("target", (None, y))}
     loop = Loop(columns, "weight", "rate", "steps", "compiled even", "compiled", "plain")
+    seed, compiled = options.get("seed", 0), options.get("compiled", True)
     plan = TrainingState(rows.n_rows, 0, batch_size, 1, seed, compiled)
-    return Prefetcher(loop, rows, plan, 1, prepare)
+    return Prefetcher(loop, rows, plan, 1, options.get("prepare", as_float32))
 
 
 def numbered(n_rows):
@@ -112,7 +104,6 @@ def either_way(request):
 # What is dealt
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     source=st.sampled_from(list(SOURCES)),
     n_rows=SOME,
@@ -308,7 +299,6 @@ def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(
 # How long a block is
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     width=st.integers(1, 10**7),
     batch_size=st.integers(1, 10**6),

@@ -43,7 +43,6 @@ def through_json(progress):
     return TrainingState.from_json(json.loads(json.dumps(progress.to_json())), progress.last)
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     n_rows=st.integers(1, 20),
     batch_size=st.integers(1, 20),
@@ -519,7 +518,7 @@ def replay(losses, patience=None, min_gain=0.0):
     return best, len(losses)
 
 
-@settings(deadline=None, derandomize=True, max_examples=60)
+@settings(max_examples=60)
 @given(
     losses=st.lists(st.sampled_from([0.0, 0.5, 0.9, 1.0, 1.1, 1.5, 3.0]), min_size=1, max_size=12),
     patience=st.none() | st.integers(1, 5),
