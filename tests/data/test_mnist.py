@@ -53,21 +53,14 @@ def test_every_form_gives_the_same_arrays(form, tmp_path):
     assert {array.dtype for array in arrays.values()} == {np.dtype(np.uint8)}
 
 
-@pytest.mark.parametrize(
-    ("form", "message"),
-    [
-        ("idx", "t10k-images-idx3-ubyte is damaged"),
-        ("gzipped idx", "t10k-images-idx3-ubyte.gz is damaged"),
-        ("npz", "mnist.npz is no MNIST archive"),
-    ],
-)
-def test_a_truncated_file_is_named(tmp_path, form, message):
+@pytest.mark.parametrize("form", ["idx", "gzipped idx", "npz"])
+def test_a_truncated_file_is_named(tmp_path, form):
     path = FORMS[form](tmp_path)
-    file = path if form == "npz" else next(path.glob("t10k-images*"))
+    file = path if path.is_file() else next(path.glob("t10k-images*"))
     data = file.read_bytes()
     for share in np.linspace(0, 0.99, 25):
         file.write_bytes(data[: int(share * len(data))])
-        with pytest.raises(ValueError, match=message):
+        with pytest.raises(ValueError, match=f"{file.name} is (damaged|no MNIST archive)"):
             mnist.load(path)
 
 

@@ -73,9 +73,6 @@ TABLES = {
         os.scandir(paths(cut(rows), folder)[0].parent), key=lambda entry: entry.name
     ),
     "Fortran paths": lambda rows, folder: paths(cut(np.asfortranarray(rows)), folder),
-    "memory maps": lambda rows, folder: [
-        np.load(path, mmap_mode="r") for path in paths(cut(rows), folder)
-    ],
 }
 LABELS = {
     "array": lambda labels, _: np.array(labels),

@@ -260,15 +260,6 @@ def test_a_stream_is_fitted_as_the_array_is_in_one_pass(scaling, paired, starts)
         assert fitted[name] == pytest.approx(value, rel=1e-6, abs=1e-6)
 
 
-@pytest.mark.parametrize("name", ["data", "target"])
-def test_rows_that_are_not_finite_are_not_fitted(name):
-    x, y = ellipsoid(40, 4), ellipsoid(40, 3)
-    (x if name == "data" else y)[33, 1] = np.inf
-    for rows in ((x, y), (Again(np.split(x, [7, 20])), Again(np.split(y, [7, 20])))):
-        with pytest.raises(ValueError, match=f"{name} must be finite .* in row 33, column 1"):
-            fit(open_rows(*rows, None, 4, 3), "global", 4, 3)
-
-
 @every_scaling
 @with_and_without_target
 def test_the_fitted_ruler_is_pca_of_the_scaled_target(scaling, paired):

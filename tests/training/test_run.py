@@ -3,6 +3,7 @@ import itertools
 import json
 import threading
 from types import SimpleNamespace
+from unittest.mock import DEFAULT, Mock
 
 import numpy as np
 import pytest
@@ -293,13 +294,9 @@ def test_the_rate_knows_the_losses_of_all_epochs_before(machine, validated, name
 
 
 def test_a_run_that_is_left_at_a_report_ends_its_thread_and_goes_on(machine):
-    def calls_kept(*arguments):
-        kept.append(calls(*arguments))  # or it would end when it is forgotten
-        return kept[-1]
-
-    kept, others = [], set(threading.enumerate())
-    running = trainer(machine)
-    calls, running.rows_ahead.calls = running.rows_ahead.calls, calls_kept
+    running, kept, others = trainer(machine), [], set(threading.enumerate())
+    calls = running.rows_ahead.calls  # what is forgotten would end
+    running.rows_ahead.calls = lambda *of: kept.append(calls(*of)) or kept[-1]
     reports = running.run(2)
     next(reports)
     assert set(threading.enumerate()) > others
@@ -314,14 +311,8 @@ def test_a_run_that_is_left_at_a_report_ends_its_thread_and_goes_on(machine):
 
 def failing_at(call, error, function):
     """The function, with an error at one of its calls."""
-    calls = itertools.count(1)
-
-    def failing(*arguments):
-        if next(calls) == call:
-            raise error
-        return function(*arguments)
-
-    return failing
+    outcomes = [*[DEFAULT] * (call - 1), error, *[DEFAULT] * 99]
+    return Mock(wraps=function, side_effect=outcomes)
 
 
 def assert_left_as_last_reported(running, error, match=None, every=2):

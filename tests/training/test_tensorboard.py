@@ -28,7 +28,7 @@ def graph():
 
 
 def events(folder=FOLDER):
-    """All events of a folder in the order TensorBoard reads them."""
+    """All events in the order TensorBoard reads them."""
     return [e for path in sorted(folder.iterdir()) for e in tf1.train.summary_iterator(str(path))]
 
 
@@ -36,9 +36,8 @@ def summaries(folder=FOLDER):
     return [(e.step, list(e.summary.value)) for e in events(folder) if e.HasField("summary")]
 
 
-def starts(folder=FOLDER):
-    logs = [(e.step, e.session_log.status) for e in events(folder) if e.HasField("session_log")]
-    return [step for step, status in logs if status == tf1.SessionLog.START]
+def starts():
+    return [e.step for e in events() if e.session_log.status == tf1.SessionLog.START]
 
 
 def decoded(value):
@@ -180,23 +179,19 @@ def test_the_callers_graph_and_eager_mode_stay_as_they_are(graph):
 
 
 def test_it_works_without_v2_behaviour(tmp_path):
-    run_python(
-        """
+    code = """
         import numpy as np
         import tensorflow.compat.v1 as tf1
-
         tf1.disable_v2_behavior()
         from autoencoding.training.tensorboard import Board
-
         x = tf1.placeholder(tf1.float32, [], name="x")
         with Board("board", tf1.get_default_graph(), step=1) as board:
             board.scalars(1, {"loss": 0.5})
             board.histograms(1, {"weights": np.ones(3)})
             board.images(1, "images", np.zeros((1, 2, 2)))
         assert [op.name for op in tf1.get_default_graph().get_operations()] == ["x"]
-        """,
-        tmp_path,
-    )
-    assert starts(tmp_path / "board") == [1]
-    written = [value.tag for _, values in summaries(tmp_path / "board") for value in values]
-    assert written == ["loss", "weights", "images/image/0"]
+    """
+    run_python(code, tmp_path)
+    assert starts() == [1]
+    tags = [value.tag for _, values in summaries() for value in values]
+    assert tags == ["loss", "weights", "images/image/0"]
