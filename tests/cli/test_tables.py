@@ -1,32 +1,29 @@
+import contextlib
+import io
+
 import pandas as pd
 import pytest
 from people import ROWS, people
 from processes import ROOT, run_script
 
+from autoencoding.cli import tables
 from autoencoding.estimators.tables import TableModel
 
 
 @pytest.fixture(scope="module")
-def scored(tmp_path_factory):
-    """A folder where the script was trained on a table, and asked of new rows in a new process."""
-    folder = tmp_path_factory.mktemp("scored")
-    table = people()
-    table.to_csv(folder / "people.csv", index=False)
-    odd = table.copy()
-    odd.loc[::20, "debt"] *= 5
-    odd.to_csv(folder / "odd.csv", index=False)
+def trained(tmp_path_factory):
+    """A folder where the script was trained on a table, and what it printed."""
+    folder, printed = tmp_path_factory.mktemp("trained"), io.StringIO()
+    people().to_csv(folder / "people.csv", index=False)
     options = "--drop label --seed 0 --contamination 0.02 --epochs 60 --checkpoint kept"
-    trained = run_script("main_table.py", "--data", "people.csv", *options.split(), folder=folder)
-    assert trained.returncode == 0, trained.stderr
-    asked = ["--load", "kept", "--score", "odd.csv", "--output", "new"]
-    again = run_script("main_table.py", *asked, folder=folder)
-    assert again.returncode == 0, again.stderr
-    return folder, trained.stdout, again.stdout
+    with contextlib.chdir(folder), contextlib.redirect_stdout(printed):
+        tables.main(["--data", "people.csv", *options.split()])
+    return folder, printed.getvalue()
 
 
-def test_main_writes_codes_reconstructions_outliers_and_a_report(scored):
-    folder, printed, _ = scored
-    results = {p.stem: pd.read_csv(p) for p in (folder / "table").glob("*.csv")}
+def test_main_writes_codes_reconstructions_outliers_and_a_report(trained):
+    folder, printed = trained
+    results = {path.stem: pd.read_csv(path) for path in (folder / "table").glob("*.csv")}
     assert results.keys() == {"codes", "reconstructions", "outliers"}
     assert {len(table) for table in results.values()} == {ROWS}
     assert list(results["reconstructions"]) == ["age", "job", "height", "debt", "member"]
@@ -37,18 +34,21 @@ def test_main_writes_codes_reconstructions_outliers_and_a_report(scored):
     assert "4 of 200 rows are outliers" in printed
 
 
-def test_a_new_process_finds_what_was_changed_in_new_rows(scored):
-    folder, _, printed = scored
-    results = pd.read_csv(folder / "new" / "outliers.csv")
-    changed = results.iloc[::20]
+def test_what_was_changed_in_new_rows_is_found(trained, capsys):
+    table = people()
+    table.loc[::20, "debt"] *= 5
+    table.to_csv("odd.csv", index=False)
+    tables.main(["--load", str(trained[0] / "kept"), "--score", "odd.csv"])
+    outliers = pd.read_csv("table/outliers.csv")
+    changed = outliers.iloc[::20]
     assert changed["outlier"].all()
     assert (changed["cause1"] == "debt").all()
-    assert set(results.sort_values("score").tail(10)["row"]) == set(range(0, ROWS, 20))
-    assert "rows are outliers" in printed
+    assert set(outliers.sort_values("score").tail(10)["row"]) == set(range(0, ROWS, 20))
+    assert "rows are outliers" in capsys.readouterr().out
 
 
-def test_scores_of_a_new_process_are_the_same_to_the_bit(scored):
-    folder, *_ = scored
+def test_scores_of_a_new_process_are_the_same_to_the_bit(trained):
+    folder, _ = trained
     again = ["--load", "kept", "--score", "people.csv", "--output", "same"]
     assert run_script("main_table.py", *again, folder=folder).returncode == 0
     for name in ("outliers", "codes", "reconstructions"):
@@ -56,30 +56,25 @@ def test_scores_of_a_new_process_are_the_same_to_the_bit(scored):
         assert texts[0] == texts[1]
 
 
-def test_a_save_without_a_table_is_refused(scored):
-    folder, *_ = scored
-    table = TableModel.load(folder / "kept")
-    table.save(folder / "other")
-    again = TableModel.load(folder / "other")
+def test_a_save_without_a_table_is_refused(trained, tmp_path):
+    table = TableModel.load(trained[0] / "kept")
+    table.save(tmp_path)
+    again = TableModel.load(tmp_path)
     assert (again.columns, again.threshold) == (table.columns, table.threshold)
-    table.model.save(folder / "other")
+    table.model.save(tmp_path)
     old = ROOT / "tests" / "saving" / "format-2" / "table"  # saved by main.py of version 0.1
-    for place in (folder / "other", old):
+    for folder in (tmp_path, old):
         with pytest.raises(ValueError, match=r"model-2 has no table, .* main_table.py --data$"):
-            TableModel.load(place)
+            TableModel.load(folder)
 
 
 @pytest.mark.parametrize("model", ["plain", "stacked", "variational"])
-def test_main_takes_parquet_and_other_models(model, tmp_path):
-    people().to_parquet(tmp_path / "people.parquet")
-    layers = ["--layers", "16"] if model != "plain" else []
-    options = f"--model {model} --hidden 2 --epochs 2 --seed 0"
-    ran = run_script(
-        "main_table.py", "--data", "people.parquet", *options.split(), *layers, folder=tmp_path
-    )
-    assert ran.returncode == 0, ran.stderr
-    codes = pd.read_parquet(tmp_path / "table" / "codes.parquet")
-    assert list(codes) == ["code0", "code1"]
+def test_main_takes_parquet_and_other_models(model):
+    people().to_parquet("people.parquet")
+    layers = " --layers 16" if model != "plain" else ""
+    options = f"--data people.parquet --model {model} --hidden 2 --epochs 2 --seed 0{layers}"
+    tables.main(options.split())
+    assert list(pd.read_parquet("table/codes.parquet")) == ["code0", "code1"]
 
 
 @pytest.mark.parametrize(
@@ -96,13 +91,13 @@ def test_main_takes_parquet_and_other_models(model, tmp_path):
         ("--load kept --score people.csv", "no checkpoint in kept"),
     ],
 )
-def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path):
-    people().to_csv(tmp_path / "people.csv", index=False)
-    bad = people().astype({"debt": object})
-    bad.loc[3, "debt"] = "much"
-    bad.to_csv(tmp_path / "bad.csv", index=False)
+def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path, capsys):
+    table = people()
+    table.to_csv("people.csv", index=False)
+    table.astype({"debt": object}).replace({"debt": {table["debt"][3]: "much"}}).to_csv("bad.csv")
     (tmp_path / "kept").mkdir()
-    ran = run_script("main_table.py", *options.split(), folder=tmp_path)
-    assert ran.returncode in (1, 2)
-    assert message in ran.stderr.splitlines()[-1]
+    with pytest.raises(SystemExit) as ended:
+        tables.main(options.split())
+    text = capsys.readouterr().err if ended.value.code == 2 else ended.value.code
+    assert message in text.splitlines()[-1]
     assert not (tmp_path / "table").exists()

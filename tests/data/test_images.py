@@ -10,6 +10,7 @@ RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (7, 4, 5, 3), dtype=np.uint8)  # [n, height, width, 3]
 DIGITS = RNG.integers(0, 256, (30, 4, 5), dtype=np.uint8)
 LABELS = np.arange(30, dtype=np.uint8) % 3
+PARTS = (DIGITS[:20], LABELS[:20], DIGITS[20:], LABELS[20:])
 
 
 @pytest.fixture
@@ -22,28 +23,22 @@ def photos(tmp_path):
 @pytest.fixture
 def digits(tmp_path):
     path = tmp_path / "mnist.npz"
-    np.savez(path, x_train=DIGITS[:20], y_train=LABELS[:20], x_test=DIGITS[20:], y_test=LABELS[20:])
+    np.savez(path, **dict(zip(("x_train", "y_train", "x_test", "y_test"), PARTS, strict=True)))
     return path
 
 
 def test_every_fifth_photograph_is_for_tests(photos):
-    found = images.load(photos, channels=3)
-    assert np.array_equal(found.test, COLOUR[[0, 5]])
-    assert np.array_equal(found.train, COLOUR[[1, 2, 3, 4, 6]])
-    assert found.shape == (4, 5, 3)
-    assert found.test_labels is None
-
-
-def test_photographs_are_gray_by_default(photos):
-    gray = COLOUR @ [0.299, 0.587, 0.114]
-    assert images.load(photos).test[..., 0] == pytest.approx(gray[[0, 5]], abs=1e-3)
-
-
-def test_photographs_can_be_brought_to_a_size(photos):
-    found = images.load(photos, 3, size=(2, 3))
+    colour = images.load(photos, channels=3)
+    assert np.array_equal(colour.test, COLOUR[[0, 5]])
+    assert np.array_equal(colour.train, COLOUR[[1, 2, 3, 4, 6]])
+    assert colour.shape == (4, 5, 3)
+    assert colour.test_labels is None
+    gray = COLOUR[[0, 5]] @ [0.299, 0.587, 0.114]
+    assert images.load(photos).test[..., 0] == pytest.approx(gray, abs=1e-3)
+    resized = images.load(photos, 3, size=(2, 3))
     rows, *_ = photographs.load_images(photos, (2, 3), channels=3)
-    assert found.shape == (2, 3, 3)
-    assert np.array_equal(images.rows(found.test), rows[[0, 5]])
+    assert resized.shape == (2, 3, 3)
+    assert np.array_equal(images.rows(resized.test), rows[[0, 5]])
 
 
 def test_one_photograph_is_too_few(tmp_path):
@@ -63,27 +58,27 @@ def test_mnist_comes_with_all_its_classes_or_with_one(digits):
 
 
 def test_idx_files_are_found_in_their_folder(tmp_path):
-    parts = (DIGITS[:20], LABELS[:20], DIGITS[20:], LABELS[20:])
-    for part, array in zip(("train", "train", "t10k", "t10k"), parts, strict=True):
-        kind = "images" if array.ndim == 3 else "labels"
-        head = bytes([0, 0, 8, array.ndim]) + b"".join(n.to_bytes(4, "big") for n in array.shape)
-        (tmp_path / f"{part}-{kind}-idx{array.ndim}-ubyte").write_bytes(head + array.tobytes())
+    names = ("train-images", "train-labels", "t10k-images", "t10k-labels")
+    for name, array in zip(names, PARTS, strict=True):
+        head = bytes([0, 0, 8, array.ndim]) + np.array(array.shape, ">u4").tobytes()
+        (tmp_path / f"{name}-idx{array.ndim}-ubyte").write_bytes(head + array.tobytes())
     assert np.array_equal(images.load(tmp_path).test[..., 0], DIGITS[20:])
 
 
 def test_cifar_is_the_horses_unless_told_otherwise(tmp_path):
     folder, _ = write_folder(tmp_path, 40)
-    train, test = cifar.load(folder).of("horse")
+    whole = cifar.load(folder)
+    train, test = whole.of("horse")
     assert np.array_equal(images.rows(images.load(folder).train), cifar.grayscale(train))
     assert np.array_equal(images.load(folder, 3).test, cifar.images(test))
     assert np.array_equal(images.load(folder, 3, "horse").test, cifar.images(test))
     everything = images.load(folder, label="all")
-    assert np.array_equal(everything.test_labels, cifar.load(folder).test_labels)
-    assert len(everything.train) == len(cifar.load(folder).train)
+    assert np.array_equal(everything.test_labels, whole.test_labels)
+    assert len(everything.train) == len(whole.train)
 
 
 @pytest.mark.parametrize(
-    ("kind", "options", "message"),
+    ("source", "options", "message"),
     [
         ("digits", {"channels": 3}, "neither colour nor size"),
         ("digits", {"size": (2, 2)}, "neither colour nor size"),
@@ -94,8 +89,8 @@ def test_cifar_is_the_horses_unless_told_otherwise(tmp_path):
         ("cifar", {"size": (2, 2)}, "leave size out"),
     ],
 )
-def test_what_a_data_set_has_not_is_refused(request, tmp_path, kind, options, message):
-    path = write_folder(tmp_path)[0] if kind == "cifar" else request.getfixturevalue(kind)
+def test_what_a_data_set_has_not_is_refused(request, tmp_path, source, options, message):
+    path = write_folder(tmp_path)[0] if source == "cifar" else request.getfixturevalue(source)
     with pytest.raises(ValueError, match=message):
         images.load(path, **options)
 
@@ -107,8 +102,8 @@ def test_nothing_at_a_path_is_told_as_cifar_missing(tmp_path):
 
 @pytest.mark.parametrize("channels", [1, 3])
 def test_the_sample_is_crops_as_images(channels):
+    sample = images.sample(channels)
+    assert sample.shape == (32, 32, channels)
     train, test = photographs.sample_crops(32, channels)
-    found = images.sample(channels)
-    assert found.shape == (32, 32, channels)
-    assert np.array_equal(images.rows(found.train), train)
-    assert np.array_equal(images.rows(found.test), test)
+    assert np.array_equal(images.rows(sample.train), train)
+    assert np.array_equal(images.rows(sample.test), test)

@@ -1,5 +1,4 @@
 import gzip
-import io
 import pickle
 import struct
 import zipfile
@@ -38,7 +37,7 @@ def npz(folder, **arrays):
     return folder / "mnist.npz"
 
 
-KINDS = {
+FORMS = {
     "npz": lambda folder: npz(folder, **ARRAYS),
     "idx": write_idx,
     "gzipped idx": lambda folder: write_idx(folder, zipped=True),
@@ -47,32 +46,22 @@ KINDS = {
 }
 
 
-@pytest.mark.parametrize("make", KINDS.values(), ids=list(KINDS))
-def test_every_form_gives_the_same_arrays(make, tmp_path):
-    found = mnist.load(make(tmp_path))
-    for array, expected in zip(vars(found).values(), ARRAYS.values(), strict=True):
-        assert array.dtype == np.uint8
-        assert np.array_equal(array, expected)
+@pytest.mark.parametrize("form", FORMS)
+def test_every_form_gives_the_same_arrays(form, tmp_path):
+    arrays = vars(mnist.load(FORMS[form](tmp_path)))
+    np.testing.assert_equal(list(arrays.values()), list(ARRAYS.values()))
+    assert {array.dtype for array in arrays.values()} == {np.dtype(np.uint8)}
 
 
-@pytest.mark.parametrize("zipped", [False, True])
-@pytest.mark.parametrize("share", np.linspace(0, 0.99, 25))
-def test_a_truncated_file_is_named(tmp_path, share, zipped):
-    write_idx(tmp_path, zipped)
-    file = next(tmp_path.glob("t10k-images*"))
+@pytest.mark.parametrize("form", ["idx", "gzipped idx", "npz"])
+def test_a_truncated_file_is_named(tmp_path, form):
+    path = FORMS[form](tmp_path)
+    file = path if path.is_file() else next(path.glob("t10k-images*"))
     data = file.read_bytes()
-    file.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match=f"{file.name} is damaged"):
-        mnist.load(tmp_path)
-
-
-@pytest.mark.parametrize("share", np.linspace(0, 0.99, 25))
-def test_a_truncated_archive_is_named(tmp_path, share):
-    file = npz(tmp_path, **ARRAYS)
-    data = file.read_bytes()
-    file.write_bytes(data[: int(share * len(data))])
-    with pytest.raises(ValueError, match=r"mnist.npz is no MNIST archive"):
-        mnist.load(file)
+    for share in np.linspace(0, 0.99, 25):
+        file.write_bytes(data[: int(share * len(data))])
+        with pytest.raises(ValueError, match=f"{file.name} is (damaged|no MNIST archive)"):
+            mnist.load(path)
 
 
 def test_what_is_missing_is_named(tmp_path):
@@ -145,7 +134,6 @@ def test_bombs_are_refused_before_they_grow(tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="up to 1000 bytes"):
         mnist.load(npz(tmp_path, **{**ARRAYS, "x_train": np.zeros((900, 5, 4), np.uint8)}))
     write_idx(tmp_path)
-    stream = io.BytesIO(idx(np.zeros((900, 5, 4), np.uint8)))
-    (tmp_path / f"{NAMES[0]}").write_bytes(gzip.compress(stream.getvalue()))
+    (tmp_path / NAMES[0]).write_bytes(gzip.compress(idx(np.zeros((900, 5, 4), np.uint8))))
     with pytest.raises(ValueError, match="up to 1000 bytes"):
         mnist.load(tmp_path)

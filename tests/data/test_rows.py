@@ -1,21 +1,24 @@
+import cProfile
 import os
+import pstats
 import re
-import sys
+from unittest.mock import Mock
 
 import h5py
 import numpy as np
-import pandas
+import pandas as pd
 import pytest
 import scipy.sparse
-from hypothesis import given, settings
+import tensorflow as tf
+from hypothesis import given
 from hypothesis import strategies as st
 from memory import memory_below
 from stand_ins import Again, Frame, Numbered, kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.data import rows as sources
-from autoencoding.data.rows import Stream, Table, joined
-from batching import PADDING, batches
+from autoencoding.data.rows import Stream, joined
+from batching import PADDING, batches, shuffled
 
 N = 23
 ROWS = np.random.default_rng(0).normal(size=(N, 3))
@@ -29,7 +32,6 @@ INDICES = [
     np.array([7, PADDING]),
     np.array([[22, 0, 8], [7, PADDING, PADDING]]),
 ]
-quick = settings(deadline=None, derandomize=True)
 
 
 def cut(rows, *starts):
@@ -38,10 +40,10 @@ def cut(rows, *starts):
 
 def paths(arrays, folder):
     folder.mkdir(parents=True, exist_ok=True)
-    found = [folder / f"{number}.npy" for number in range(len(arrays))]
-    for path, array in zip(found, arrays, strict=True):
-        np.save(path, array)
-    return found
+    files = [folder / f"{number}.npy" for number in range(len(arrays))]
+    for file, array in zip(files, arrays, strict=True):
+        np.save(file, array)
+    return files
 
 
 def stored(rows, folder, **options):
@@ -67,17 +69,17 @@ TABLES = {
     "one shard": lambda rows, _: (rows,),
     "paths": lambda rows, folder: paths(cut(rows), folder),
     "paths as strings": lambda rows, folder: tuple(map(str, paths(cut(rows), folder))),
+    "entries of a folder": lambda rows, folder: sorted(
+        os.scandir(paths(cut(rows), folder)[0].parent), key=lambda entry: entry.name
+    ),
     "Fortran paths": lambda rows, folder: paths(cut(np.asfortranarray(rows)), folder),
-    "memory maps": lambda rows, folder: [
-        np.load(path, mmap_mode="r") for path in paths(cut(rows), folder)
-    ],
 }
 LABELS = {
     "array": lambda labels, _: np.array(labels),
     "list": lambda labels, _: labels,
     "numbers of NumPy": lambda labels, _: [np.int8(label) for label in labels],
     "range": lambda labels, _: range(len(labels)),
-    "series": lambda labels, _: pandas.Series(labels),
+    "series": lambda labels, _: pd.Series(labels),
     "h5py": stored,
 }
 # How rows that are looked at only when they are passed over may come
@@ -111,93 +113,68 @@ def small(monkeypatch):
     set_limits(monkeypatch, 5)
 
 
-# Every kind of table
+def assert_rows(chunk, index=slice(None), weighted=True):
+    """Compare some rows with those of the data; any row may stand for padding."""
+    index = np.maximum(index, 0) if isinstance(index, np.ndarray) else index
+    assert np.array_equal(chunk.x, ROWS[index])
+    assert np.array_equal(chunk.target, TARGET[index])
+    if weighted:
+        assert chunk.weight == pytest.approx((WEIGHT / WEIGHT.mean())[index])
+        assert chunk.weight.dtype == np.float32
+    else:
+        assert chunk.weight is None
 
 
-@pytest.fixture(params=TABLES)
-def table(request, tmp_path):
-    make = TABLES[request.param]
-    return opened(make(ROWS, tmp_path / "x"), make(TARGET, tmp_path / "y"), WEIGHT)
+# Every form of a table
 
 
+@pytest.mark.parametrize("form", TABLES)
 @pytest.mark.usefixtures("small")
-def test_pieces_of_every_kind_are_its_rows_in_order(table):
-    pieces = list(table.chunks())
-    assert [len(piece.x) for piece in pieces] == [5, 5, 5, 5, 3]
-    whole = joined(pieces)
-    assert np.array_equal(whole.x, ROWS)
-    assert np.array_equal(whole.target, TARGET)
-    assert whole.weight == pytest.approx(WEIGHT / WEIGHT.mean())
-    assert whole.weight.dtype == np.float32
+def test_rows_of_every_form_come_in_order_by_number_and_in_shares(form, tmp_path):
+    make, array = TABLES[form], opened(ROWS, TARGET, WEIGHT)
+    table = opened(make(ROWS, tmp_path / "x"), make(TARGET, tmp_path / "y"), WEIGHT)
+    chunks = list(table.chunks())
+    assert [len(chunk.x) for chunk in chunks] == [5, 5, 5, 5, 3]
+    assert_rows(joined(chunks))
+    for index in INDICES:
+        assert_rows(table.take(index), index)
+    for part, expected in zip(table.split(0.3, 0), array.split(0.3, 0), strict=True):
+        np.testing.assert_equal(part.take(slice(None)), expected.take(slice(None)))
+    orders = zip(table.orders(seeded(), 2), array.orders(seeded(), 2), strict=True)
+    assert [np.array_equal(*pair) for pair in orders] == [True] * 3
 
 
-@pytest.mark.parametrize("index", INDICES, ids=str)
-def test_rows_of_every_kind_are_taken_by_number(table, index):
-    piece = table.take(index)
-    expected = index if isinstance(index, slice) else np.maximum(index, 0)
-    assert np.array_equal(piece.x, ROWS[expected])
-    assert np.array_equal(piece.target, TARGET[expected])
-    assert piece.weight == pytest.approx((WEIGHT / WEIGHT.mean())[expected])
-
-
-@pytest.mark.parametrize("kind", TABLES)
-@pytest.mark.parametrize("pool", [8, N])
-def test_every_kind_is_dealt_as_the_array_is(kind, pool, monkeypatch, tmp_path):
-    set_limits(monkeypatch, 3, pool=pool)
-    table = opened(TABLES[kind](ROWS, tmp_path))
-    assert isinstance(table, Table)
-    assert table.n_rows == N
-    assert table.small == (pool >= N)
-    expected = list(opened(ROWS).orders(seeded(), 2))
-    found = list(table.orders(seeded(), 2))
-    assert len(found) == len(expected) == (3 if pool == 8 else 1)
-    assert all(map(np.array_equal, found, expected))
-
-
-@pytest.mark.parametrize("kind", TABLES)
-def test_every_kind_is_split_as_the_array_is(kind, tmp_path):
-    parts = opened(TABLES[kind](ROWS, tmp_path)).split(0.3, 0)
-    for part, expected in zip(parts, opened(ROWS).split(0.3, 0), strict=True):
-        assert np.array_equal(part.take(slice(None)).x, expected.take(slice(None)).x)
-
-
-@quick
 @given(
     n_rows=st.integers(1, 100),
     width=st.integers(1, 5),
     pool=st.integers(1, 2000),
     pool_rows=st.integers(1, 100),
     chunk=st.integers(1, 500),
-    seed=st.integers(0, 9),
 )
-def test_orders_deal_every_row_once_in_pools_of_bounded_size(
-    n_rows, width, pool, pool_rows, chunk, seed
+def test_orders_are_shuffled_in_pools_and_chunks_of_bounded_size(
+    n_rows, width, pool, pool_rows, chunk
 ):
-    rows = np.zeros((n_rows, width))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(sources, "BUFFER_BYTES", pool)
         patch.setattr(sources, "BUFFER_ROWS", pool_rows)
         patch.setattr(sources, "RUN_BYTES", chunk)
-        orders = list(open_rows(rows, None, None, width, width).orders(seeded(seed), 3))
-    assert sorted(np.concatenate(orders)) == list(range(n_rows))
-    in_chunk, in_pool = chunk // (4 * width), min(pool_rows, pool // (4 * width))
-    assert all(len(order) <= max(1, in_chunk, in_pool) for order in orders)
-    if len(orders) > 1 and in_chunk:  # neighbours stay together
-        chunks = [set(order // in_chunk) for order in orders]
-        assert sum(map(len, chunks)) == len(set().union(*chunks))
+        table = open_rows(np.zeros((n_rows, width)), None, None, width, width)
+        orders = list(table.orders(seeded(), 3))
+    in_chunk, in_pool = max(1, chunk // (4 * width)), min(pool_rows, pool // (4 * width))
+    expected = shuffled(n_rows, max(in_chunk, in_pool), in_chunk, seeded())
+    np.testing.assert_equal(orders, list(expected))
 
 
-def test_an_array_or_memory_map_is_not_copied(tmp_path):
-    for kind in ("array", "memory map", "Fortran order", "strided"):
-        rows = TABLES[kind](ROWS, tmp_path)
-        assert np.shares_memory(opened(rows).take(slice(None)).x, rows)
+@pytest.mark.parametrize("form", ["array", "memory map", "Fortran order", "strided"])
+def test_an_array_or_memory_map_is_not_copied(form, tmp_path):
+    rows = TABLES[form](ROWS, tmp_path)
+    assert np.shares_memory(opened(rows).take(slice(None)).x, rows)
 
 
-@pytest.mark.parametrize("kind", ["memory map", "paths", "Fortran paths", "h5py"])
-def test_a_file_is_read_in_pieces(kind, monkeypatch, tmp_path):
+@pytest.mark.parametrize("form", ["memory map", "paths", "Fortran paths", "h5py"])
+def test_a_file_is_read_in_pieces(form, monkeypatch, tmp_path):
     set_limits(monkeypatch, 64, piece=50, pool=50, chunk=10)
-    rows = TABLES[kind](np.ones((1000, 64)), tmp_path)  # 512 kB, 25 a pool
-
+    rows = TABLES[form](np.ones((1000, 64)), tmp_path)  # 512 kB, 25 a pool
     with memory_below(180_000):
         table = open_rows(rows, None, None, 64, 64)
         sources.check(table)
@@ -217,12 +194,9 @@ def test_of_a_stored_data_set_only_what_is_asked_for_is_read(chunks, monkeypatch
         read.extend(np.arange(N)[index].reshape(-1))
         return get(dataset, index)
 
-    def whole(*arguments, **options):
-        pytest.fail("it was read in another way than by index")
-
     monkeypatch.setattr(h5py.Dataset, "__getitem__", counting)
-    monkeypatch.setattr(h5py.Dataset, "__array__", whole)
-    monkeypatch.setattr(h5py.Dataset, "read_direct", whole)
+    for other in ("__array__", "read_direct"):
+        monkeypatch.setattr(h5py.Dataset, other, Mock(side_effect=AssertionError(other)))
     table = opened(rows)
     list(table.orders(seeded(), 2))
     assert not read
@@ -232,41 +206,24 @@ def test_of_a_stored_data_set_only_what_is_asked_for_is_read(chunks, monkeypatch
     read.clear()
     next(table.chunks())
     assert sorted(read) == [0, 1, 2, 3, 4]
-    read.clear()
-    sources.check(table)
-    assert sorted(read) == list(range(N))
 
 
 @pytest.mark.parametrize(
-    "dtypes",
-    [
-        (np.uint8, np.float32, np.float64),
-        (bool, np.int8, np.uint8),
-        (np.int64, np.float32),
-        (np.float16, np.int16),
-        (np.float32, np.float32),
-    ],
+    "dtypes", [(np.uint8, np.float32, float), (bool, np.int8, np.uint8), (np.int64, np.float32)]
 )
-@pytest.mark.parametrize("on_disk", [False, True])
-def test_shards_of_several_dtypes_hold_the_numbers_they_hold_alone(dtypes, on_disk, tmp_path):
+def test_shards_of_several_dtypes_hold_the_numbers_they_hold_alone(dtypes):
     parts = [(np.arange(21).reshape(7, 3) * 5 + 1).astype(dtype) for dtype in dtypes]
-    table = opened(paths(parts, tmp_path) if on_disk else parts)
     expected = np.concatenate(parts)
     for index in (slice(None), np.array([13, 0, 8])):
-        assert np.array_equal(table.take(index).x, expected[index])
-        assert table.take(index).x.dtype == expected.dtype
+        rows = opened(parts).take(index).x
+        assert np.array_equal(rows, expected[index])
+        assert rows.dtype == expected.dtype
 
 
-def test_shards_keep_whole_numbers_beyond_float32():
-    parts = [np.full((1, 3), 2**24 + 1), np.zeros((1, 3), np.float32)]
-    assert opened(parts).take(slice(0, 1)).x.tolist() == [[2**24 + 1] * 3]
-
-
-def test_kinds_of_data_and_target_mix(tmp_path):
+def test_forms_of_data_and_target_mix(tmp_path):
     table = opened(TABLES["paths"](ROWS, tmp_path / "x"), TABLES["h5py"](TARGET, tmp_path / "y"))
-    for piece, index in [(table.take(np.array([20, 1])), [20, 1]), (next(table.chunks()), ...)]:
-        assert np.array_equal(piece.x, ROWS[index])
-        assert np.array_equal(piece.target, TARGET[index])
+    for index in (np.array([20, 1]), slice(None)):
+        assert_rows(table.take(index), index, weighted=False)
 
 
 def test_without_target_and_weight_there_are_none():
@@ -275,53 +232,36 @@ def test_without_target_and_weight_there_are_none():
         assert piece.weight is None
 
 
-def test_a_part_of_a_piece_is_a_part_of_each_of_its_columns():
-    piece = opened(ROWS, TARGET, WEIGHT).take(slice(None))
-    for index in (slice(3, 5), np.array([[1, 2], [9, 0]])):
-        part = piece.part(index)
-        assert np.array_equal(part.x, ROWS[index])
-        assert np.array_equal(part.target, TARGET[index])
-        assert np.array_equal(part.weight, piece.weight[index])
-
-
 # Splits
 
 
-@quick
-@given(
-    n_rows=st.integers(1, 60),
-    fraction=st.floats(0.001, 0.999),
-    seed=st.integers(0, 2**63 - 1),
-)
+@given(n_rows=st.integers(1, 60), fraction=st.floats(0.001, 0.999), seed=st.integers(0, 2**63 - 1))
 def test_a_split_puts_a_rounded_share_aside_or_is_refused(n_rows, fraction, seed):
-    rows = np.arange(3 * n_rows).reshape(-1, 3)
-    table = open_rows(rows, -rows, rows[:, 0] + 1, 3, 3)
+    numbers = np.arange(n_rows)[:, None]
+    table = open_rows(numbers, -numbers, numbers[:, 0] + 1, 1, 1)
     if round(fraction * n_rows) in (0, n_rows):
         with pytest.raises(ValueError, match="validation must leave a row on both sides"):
             table.split(fraction, seed)
         return
     parts = table.split(fraction, seed)
     assert abs(parts[1].n_rows - fraction * n_rows) <= 0.5
-    numbers = [part.take(slice(None)).x[:, 0] // 3 for part in parts]
-    assert sorted(np.concatenate(numbers)) == list(range(n_rows))
-    for part, some, again in zip(parts, numbers, table.split(fraction, seed), strict=True):
-        assert part.n_rows == len(some)
-        assert (np.diff(some) > 0).all()  # a disk is read forwards
-        whole = joined(list(part.chunks()))
-        assert np.array_equal(whole.x, rows[some])
-        assert np.array_equal(whole.target, -rows[some])
-        assert whole.weight / whole.weight[0] == pytest.approx((3 * some + 1) / (3 * some[0] + 1))
-        assert np.array_equal(again.take(slice(None)).x, whole.x)
-
-
-def held(n_rows, fraction, seed):
-    part = opened(np.arange(3 * n_rows).reshape(-1, 3)).split(fraction, seed)[1]
-    return part.take(slice(None)).x[:, 0] // 3
+    for part, again in zip(parts, table.split(fraction, seed), strict=True):
+        chunk = joined(list(part.chunks()))
+        assert part.n_rows == len(chunk.x)
+        assert (np.diff(chunk.x[:, 0]) > 0).all()  # a disk is read forwards
+        assert np.array_equal(chunk.target, -chunk.x)
+        weight = chunk.x[:, 0] + 1
+        assert chunk.weight == pytest.approx(weight / weight.mean())
+        assert np.array_equal(again.take(slice(None)).x, chunk.x)
+    whole = np.concatenate([part.take(slice(None)).x for part in parts])
+    assert np.array_equal(np.sort(whole, axis=0), numbers)
 
 
 def test_seeds_split_differently_and_hold_out_every_row_as_often():
-    drawn = np.concatenate([held(10, 0.3, seed) for seed in range(2000)])
-    assert np.bincount(drawn) == pytest.approx([600] * 10, rel=0.17)  # about 5 standard deviations
+    table = opened(np.arange(30).reshape(-1, 3))
+    drawn = [table.split(0.3, seed)[1].take(slice(None)).x[:, 0] // 3 for seed in range(2000)]
+    # about 5 standard deviations
+    assert np.bincount(np.concatenate(drawn)) == pytest.approx([600] * 10, rel=0.17)
 
 
 def test_what_a_split_keeps_is_a_table():
@@ -329,10 +269,7 @@ def test_what_a_split_keeps_is_a_table():
     whole = kept.take(slice(None))
     for index in (slice(3, 9), np.array([16, 0]), np.array([[4, 2], [5, PADDING]])):
         expected = index if isinstance(index, slice) else np.maximum(index, 0)
-        found = kept.take(index)
-        assert np.array_equal(found.x, whole.x[expected])
-        assert np.array_equal(found.target, whole.target[expected])
-        assert np.array_equal(found.weight, whole.weight[expected])
+        np.testing.assert_equal(kept.take(index), whole.part(expected))
     assert sorted(np.concatenate(list(kept.orders(seeded(), 2)))) == list(range(17))
 
 
@@ -353,7 +290,6 @@ def pieces_of(sizes, width=3):
 SIZES = st.lists(st.integers(1, 9), min_size=1, max_size=12)
 
 
-@quick
 @given(sizes=SIZES)
 def test_a_stream_is_passed_over_as_it_comes_and_counted(sizes):
     x, y = pieces_of(sizes), pieces_of(sizes, 2)
@@ -366,7 +302,6 @@ def test_a_stream_is_passed_over_as_it_comes_and_counted(sizes):
         assert stream.n_rows == sum(sizes)
 
 
-@quick
 @given(sizes=SIZES, batch_size=st.integers(1, 9), pool=st.integers(1, 30), seed=st.integers(0, 9))
 def test_a_stream_deals_every_row_once_and_pads_only_the_last_batch(sizes, batch_size, pool, seed):
     n_rows, dealt, padded = sum(sizes), [], []
@@ -385,9 +320,8 @@ def test_a_stream_deals_every_row_once_and_pads_only_the_last_batch(sizes, batch
     # a pool keeps its place, as far as it does not cut a batch
     size = max(1, pool // batch_size)
     for first in range(0, len(dealt), size):
-        found = np.concatenate(dealt[first : first + size])
-        start = first * batch_size
-        assert sorted(found) == list(range(start, min(start + size * batch_size, n_rows)))
+        rows, start = np.concatenate(dealt[first : first + size]), first * batch_size
+        assert sorted(rows) == list(range(start, min(start + size * batch_size, n_rows)))
 
 
 def test_every_pool_of_a_stream_is_shuffled_by_the_generator(monkeypatch):
@@ -401,45 +335,34 @@ def test_every_pool_of_a_stream_is_shuffled_by_the_generator(monkeypatch):
     assert all(np.count_nonzero(np.diff(order) != 1) > 180 for order in first)
 
 
-def test_rows_of_a_stream_are_taken_by_numbers_of_any_shape():
-    stream = passed_over(Again(cut(ROWS)), Again(cut(TARGET)))
+@pytest.mark.parametrize(
+    "make", [lambda x: Again(cut(x)), lambda x: tf.data.Dataset.from_tensor_slices(x).batch(7)]
+)
+def test_rows_of_a_stream_come_in_order_and_by_number(make):
+    stream = passed_over(make(ROWS), make(TARGET))
+    assert_rows(joined(list(stream.chunks())), weighted=False)
     next(stream.orders(seeded(), 2))
     for index in INDICES[3:]:
-        piece = stream.take(index)
-        assert np.array_equal(piece.x, ROWS[np.maximum(index, 0)])
-        assert np.array_equal(piece.target, TARGET[np.maximum(index, 0)])
-        assert piece.weight is None
+        assert_rows(stream.take(index), index, weighted=False)
 
 
 @pytest.mark.no_cover  # what measures coverage takes memory of its own
 def test_a_stream_keeps_no_more_than_a_pool(monkeypatch):
     set_limits(monkeypatch, 8, pool=1000)
 
-    class Long:
-        def __iter__(self):
-            return (np.ones((500, 8)) for _ in range(100))  # 3.2 MB, 64 kB a pool
-
+    pieces = Again([np.ones((500, 8))] * 100)  # copies would take 3.2 MB, a pool takes 64 kB
     with memory_below(600_000):  # far above what other threads may take meanwhile
-        stream = open_rows(Long(), None, None, 8, 8)
+        stream = open_rows(pieces, None, None, 8, 8)
         sources.check(stream)
         for order in stream.orders(seeded(), 10):
             stream.take(order)
 
 
 def calls(function):
-    """How many functions were called on the way, which does not depend on the machine's load."""
-    count, before = 0, sys.getprofile()
-
-    def counting(frame, event, argument):
-        nonlocal count
-        count += event.endswith("call")
-
-    sys.setprofile(counting)
-    try:
-        function()
-    finally:
-        sys.setprofile(before)
-    return count
+    """How many functions are called, which does not depend on the machine's load."""
+    profile = cProfile.Profile()
+    profile.runcall(function)
+    return pstats.Stats(profile).total_calls
 
 
 def test_twice_the_pieces_are_twice_the_work():
@@ -454,79 +377,19 @@ def test_pieces_are_anything_that_becomes_rows():
     assert np.array_equal(joined(list(opened(pieces.values()).chunks())).x, ROWS)
 
 
-def test_a_data_set_of_tensorflow_is_a_stream():
-    import tensorflow as tf
-
-    stream = passed_over(
-        tf.data.Dataset.from_tensor_slices(ROWS).batch(7),
-        tf.data.Dataset.from_tensor_slices(TARGET).batch(7),
-    )
-    pieces = list(stream.chunks())
-    assert [len(piece.x) for piece in pieces] == [7, 7, 7, 2]
-    assert np.array_equal(joined(pieces).x, ROWS)
-    assert np.array_equal(joined(pieces).target, TARGET)
-
-
 # Streams that will not do
 
 
-def test_an_iterable_that_runs_dry_is_a_type_error_that_says_what_to_do(tmp_path):
-    (tmp_path / "rows.csv").write_text("1,2,3\n")
-    with open(tmp_path / "rows.csv") as file:
-        for dry in ((x for x in cut(ROWS)), iter(cut(ROWS)), map(np.asarray, cut(ROWS)), file):
-            message = f"must be iterable again and again, got {type(dry).__name__}.*__iter__"
-            for arguments, name in [((dry,), "data"), ((ROWS, dry), "target")]:
-                with pytest.raises(TypeError, match=f"^{name} {message}"):
-                    opened(*arguments)
-            with pytest.raises(TypeError, match=f"^target {message}"):
-                opened(Again(cut(ROWS)), dry)
-            with pytest.raises(TypeError, match=f"^validation {message}"):
-                opened(dry, name="validation")
-
-
 @pytest.mark.parametrize("later", [cut(ROWS)[:-1], [*cut(ROWS), ROWS], []], ids=len)
-@pytest.mark.parametrize("go_over", ["check", "chunks", "orders"])
+@pytest.mark.parametrize(
+    "go_over",
+    [sources.check, lambda stream: list(stream.chunks()), lambda s: list(s.orders(seeded(), 4))],
+    ids=["check", "chunks", "orders"],
+)
 def test_a_stream_of_another_length_than_before_is_refused(later, go_over):
     stream = passed_over(Again(cut(ROWS), later))
-    passes = {
-        "orders": lambda: stream.orders(seeded(), 4),
-        "check": lambda: sources.check(stream) or [],
-    }
     with pytest.raises(ValueError, match=f"data must give {N} rows whenever it is iterated, got"):
-        list(passes.get(go_over, stream.chunks)())
-
-
-def test_an_object_that_gives_the_same_iterator_again_is_refused():
-    class Spent:
-        def __init__(self):
-            self.pieces = iter(cut(ROWS))
-
-        def __iter__(self):
-            return self.pieces
-
-    stream = passed_over(Spent())
-    with pytest.raises(ValueError, match=f"{N} rows whenever it is iterated, got 0"):
-        sources.check(stream)
-
-
-def test_a_stream_of_nothing_is_refused():
-    with pytest.raises(ValueError, match="data must give at least one row whenever it is iterated"):
-        passed_over(Again([]))
-
-
-@pytest.mark.parametrize(
-    ("target", "message"),
-    [
-        (cut(TARGET, 1, 9, 15), "chunks of the lengths of data's, got 8 rows to 7 after row 1$"),
-        (cut(TARGET, 1, 8), "chunks of the lengths of data's, got 15 rows to 7 after row 8$"),
-        (cut(TARGET)[:-1], "as many chunks as data"),
-        ([*cut(TARGET), TARGET[:1]], "as many chunks as data"),
-        ([], "as many chunks as data"),
-    ],
-)
-def test_a_target_in_other_pieces_is_refused(target, message):
-    with pytest.raises(ValueError, match=f"^target must come in {message}"):
-        passed_over(Again(cut(ROWS)), Again(target))
+        go_over(stream)
 
 
 def test_an_error_of_the_callers_own_stays_what_it_is():
@@ -540,37 +403,21 @@ def test_an_error_of_the_callers_own_stays_what_it_is():
             passed_over(Broken(), target)
 
 
-@pytest.mark.parametrize(
-    ("target", "weight"), [(TARGET, None), (None, WEIGHT), (cut(TARGET), None)]
-)
-def test_a_stream_takes_neither_a_table_for_target_nor_weights(target, weight):
-    with pytest.raises(ValueError, match="data is iterated, so target must be too, and sample_w"):
-        opened(Again(cut(ROWS)), target, weight)
-
-
-def test_a_table_takes_no_stream_for_target():
-    with pytest.raises(ValueError, match=f"target must have {N} rows, as data has, got an iterabl"):
-        opened(ROWS, Again(cut(TARGET)))
-
-
 # Rows that will not do
 
 
-@pytest.mark.parametrize("kind", LATER)
+@pytest.mark.parametrize("form", LATER)
 @pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e39])
 @pytest.mark.parametrize("name", ["data", "target", "validation"])
 @pytest.mark.usefixtures("small")
-def test_a_number_that_is_not_finite_is_named_with_its_place(kind, bad, name):
-    make = LATER[kind]
+def test_a_number_that_is_not_finite_is_named_with_its_place(form, bad, name):
+    make = LATER[form]
     for row in (0, 13, N - 1):
         x, y = ROWS.copy(), TARGET.copy()
         (y if name == "target" else x)[row, 1] = bad
-        rows = opened(make(x), make(y), name="data" if name == "target" else name)
         message = re.escape(f"{name} must be finite as float32, got {bad} in row {row}, column 1")
         with pytest.raises(ValueError, match=f"^{message}$"):
-            sources.check(rows)
-        with pytest.raises(ValueError, match=f"^{message}$"):
-            list(rows.chunks())
+            passed_over(make(x), make(y), name="data" if name == "target" else name)
 
 
 def test_a_row_keeps_its_number_on_both_sides_of_a_split():
@@ -594,9 +441,6 @@ def test_a_stream_is_looked_at_whenever_it_is_iterated():
     ("value", "message"),
     [
         (ROWS[0], r"2 dimensions, got shape \(3,\); one row is reshape\(1, -1\)"),
-        (ROWS[None], r"2 dimensions, got shape \(1, 23, 3\)"),
-        (ROWS[:, :2], "3 columns, got 2"),
-        (ROWS[:0], "at least one row"),
         ([], ""),
         ([ROWS, ROWS[:, :2]], "3 columns, got 2"),
         ([ROWS, ROWS[:0]], "at least one row"),
@@ -604,64 +448,68 @@ def test_a_stream_is_looked_at_whenever_it_is_iterated():
         ([ROWS[None], ROWS[None]], "2 dimensions"),
         ([ROWS, ROWS * 1j], "real numbers, got dtype complex128"),
         (Numbered(ROWS[:, 0]), "2 dimensions"),
-        (Numbered(ROWS[:, None]), r"2 dimensions, got shape \(23, 1, 3\)"),
-        (Numbered(ROWS[:, :2]), "3 columns, got 2"),
         (Numbered([[1, 2, 3], [4, 5]]), "array of numbers"),
-        (Numbered([["1", "2", "3"]]), "real numbers"),
-        (Numbered([[1, 2, None]]), "it holds None"),
         (Numbered([(ROWS[0], 1), (ROWS[1], 0)]), ""),  # pairs with a label
         (Numbered(ROWS[:0]), "at least one row"),
         (Again(ROWS), r"2 dimensions, got shape \(3,\)"),
-        (Again([ROWS[None]]), "2 dimensions"),
         (Again([ROWS, ROWS[:, :2]]), "3 columns, got 2"),
-        (Again([ROWS, ROWS[:0]]), "at least one row"),
         (Again([None]), "numbers"),
         (Again("abc"), "real numbers"),
         ({1.0, 2.0}, "2 dimensions"),
-        ("abc", "real numbers"),
-        (b"abc", "real numbers"),
         ("rows.npy", "real numbers"),
+        (b"rows.npy", "real numbers"),
         (["a.csv", "b.csv"], "real numbers"),
-        ([["1", "2", "3"]], "real numbers"),
-        (np.array([["1", "2", "3"]]), "real numbers"),
         ({"a": [1, 2, 3]}, "numbers"),
         (None, "given: 3 columns"),
         (7, r"2 dimensions, got shape \(\)"),
-        (lambda: ROWS, "numbers"),
     ],
 )
 def test_bad_rows_are_refused_by_name(value, message):
-    with pytest.raises(ValueError, match=f"^data must .*{message}"):
-        passed_over(value)
     with pytest.raises(ValueError, match=f"^codes must .*{message}"):
         passed_over(value, name="codes")
 
 
-@pytest.mark.parametrize("make", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
-def test_a_sparse_matrix_is_a_type_error_that_says_what_to_do(make):
-    rows, message = make(np.eye(3)), r"must be dense.*toarray\(\)"
-    for arguments in ((rows,), (Again([rows]),)):
-        with pytest.raises(TypeError, match=f"^data {message}"):
-            passed_over(*arguments)
-    with pytest.raises(TypeError, match=f"^target {message}"):
-        passed_over(np.eye(3), make(np.ones((3, 2))))
+SPARSE, STREAM, DRY = scipy.sparse.csr_matrix(ROWS), Again(cut(ROWS)), iter([ROWS])
+RUNS_DRY = "must be iterable again and again, got list_iterator.*__iter__"
+OTHER_CUTS = "target must come in chunks of the lengths of data's, got"
+OTHER_COUNT, NO_STREAM = "target must come in as many chunks as data", "data is iterated, so target"
+OTHER_LENGTH = f"target must have {N} rows, as data has, got"
 
 
-@pytest.mark.parametrize("target", [TARGET[:-1], cut(TARGET)[:-1], Numbered(TARGET[:9])], ids=len)
-def test_a_target_of_another_length_is_refused(target):
-    with pytest.raises(ValueError, match=f"^target must have {N} rows, as data has, got .* rows"):
-        opened(ROWS, target)
+@pytest.mark.parametrize(
+    ("data", "target", "weight", "message"),
+    [
+        (Again([]), None, None, "data must give at least one row whenever it is iterated"),
+        (STREAM, Again(cut(TARGET, 1, 9, 15)), None, f"{OTHER_CUTS} 8 rows to 7 after row 1$"),
+        (STREAM, Again(cut(TARGET, 1, 8)), None, f"{OTHER_CUTS} 15 rows to 7 after row 8$"),
+        (STREAM, Again(cut(TARGET)[:-1]), None, OTHER_COUNT),
+        (STREAM, Again([*cut(TARGET), TARGET[:1]]), None, OTHER_COUNT),
+        (STREAM, Again([]), None, OTHER_COUNT),
+        (STREAM, TARGET, None, NO_STREAM),
+        (STREAM, cut(TARGET), None, NO_STREAM),
+        (STREAM, None, WEIGHT, f"{NO_STREAM} must be too, and sample_weight is not possible"),
+        (ROWS, Again(cut(TARGET)), None, f"{OTHER_LENGTH} an iterable"),
+        (ROWS, TARGET[:-1], None, f"{OTHER_LENGTH} 22 rows"),
+        (ROWS, cut(TARGET)[:-1], None, f"{OTHER_LENGTH} 15 rows"),
+        (ROWS, Numbered(TARGET[:9]), None, f"{OTHER_LENGTH} 9 rows"),
+        (SPARSE, None, None, r"data must be dense.*toarray\(\)"),
+        (Again([SPARSE]), None, None, r"data must be dense.*toarray\(\)"),
+        (ROWS, SPARSE, None, r"target must be dense.*toarray\(\)"),
+        (DRY, None, None, f"data {RUNS_DRY}"),
+        (ROWS, DRY, None, f"target {RUNS_DRY}"),
+        (STREAM, DRY, None, f"target {RUNS_DRY}"),
+        (ROWS, None, WEIGHT[1:], "sample_weight must have shape"),
+    ],
+)
+def test_columns_that_do_not_fit_are_refused(data, target, weight, message):
+    error = TypeError if "dense" in message or "again and again" in message else ValueError
+    with pytest.raises(error, match=f"^{message}"):
+        passed_over(data, target, weight)
 
 
 def test_a_target_of_another_width_than_the_data_must_be_given():
     with pytest.raises(ValueError, match="target must be given: 2 columns"):
         open_rows(ROWS, None, None, 3, 2)
-
-
-def test_paths_are_paths_of_any_kind(tmp_path):
-    paths(cut(ROWS), tmp_path)
-    entries = sorted(os.scandir(tmp_path), key=lambda entry: entry.name)
-    assert np.array_equal(opened(entries).take(slice(None)).x, ROWS)
 
 
 def test_a_file_that_is_not_there_is_named(tmp_path):
@@ -678,42 +526,23 @@ def test_a_file_that_was_cut_off_is_named(tmp_path):
             opened([path])
 
 
-# Weights
-
-
-@pytest.mark.parametrize("kind", ["array", "shards", "data set"])
-def test_weights_are_relative_to_their_mean(kind):
-    found = opened(LATER[kind](ROWS), None, 1e30 * WEIGHT).take(slice(None)).weight
-    assert found == pytest.approx(WEIGHT / WEIGHT.mean())
-    assert found.mean() == pytest.approx(1)
-
-
-@pytest.mark.parametrize(
-    ("weight", "message"),
-    [(WEIGHT[1:], "shape"), (-WEIGHT, "0 or more"), (np.zeros(N), "not 0 for every row")],
-)
-def test_bad_weights_are_refused(weight, message):
-    with pytest.raises(ValueError, match=f"^sample_weight must .*{message}"):
-        opened(ROWS, None, weight)
-
-
 # Conditions
 
 
 def opened_condition(value):
-    shapes = {"x": (3,), "condition": (N,)}
-    given = {"x": ROWS, "target": None, "condition": value}
-    return sources.open_rows(given, shapes).take(slice(None)).columns["condition"]
+    columns = {"x": ROWS, "target": None, "condition": value}
+    table = sources.open_rows(columns, {"x": (3,), "condition": (N,)})
+    return table.take(slice(None)).columns["condition"]
 
 
-@pytest.mark.parametrize("kind", LABELS)
-def test_labels_become_rows_of_zeros_and_a_one(kind, tmp_path):
-    rows = opened_condition(LABELS[kind](list(range(N)), tmp_path))
+@pytest.mark.parametrize("form", LABELS)
+def test_labels_become_rows_of_zeros_and_a_one(form, tmp_path):
+    rows = opened_condition(LABELS[form](list(range(N)), tmp_path))
     assert np.array_equal(rows, np.eye(N))
 
 
-@pytest.mark.parametrize("kind", TABLES)
-def test_conditions_may_be_rows_of_any_kind(kind, tmp_path):
-    given = np.random.default_rng(3).normal(size=(N, N))
-    rows = opened_condition(TABLES[kind](given, tmp_path))
-    assert np.array_equal(rows, given.astype(rows.dtype))
+@pytest.mark.parametrize("form", TABLES)
+def test_conditions_may_be_rows_of_any_form(form, tmp_path):
+    expected = np.random.default_rng(3).normal(size=(N, N))
+    rows = opened_condition(TABLES[form](expected, tmp_path))
+    assert np.array_equal(rows, expected.astype(rows.dtype))

@@ -16,27 +16,15 @@ def handler():
     return signal.getsignal(signal.SIGINT)
 
 
-@pytest.fixture(autouse=True)
-def handled_by_default():
-    """As in a terminal, however these tests were started; and as before afterwards."""
-    before = signal.signal(signal.SIGINT, DEFAULT)
-    yield
-    signal.signal(signal.SIGINT, before)
-
-
-def test_nothing_is_asked_where_there_is_no_interrupt():
-    with postponed_interrupt() as asked:
-        assert not asked.is_set()
-    assert handler() is DEFAULT
-
-
-def test_the_first_interrupt_asks_and_the_second_raises():
-    with postponed_interrupt() as asked:
-        interrupt()
-        assert asked.is_set()
-        with pytest.raises(KeyboardInterrupt):
+def test_the_first_interrupt_asks_the_second_raises_and_each_time_begins_anew():
+    for _ in range(2):
+        with postponed_interrupt() as asked:
+            assert not asked.is_set()
             interrupt()
-        assert asked.is_set()
+            assert asked.is_set()
+            with pytest.raises(KeyboardInterrupt):
+                interrupt()
+        assert handler() is DEFAULT
 
 
 def test_an_interrupt_after_somebody_else_asked_raises():
@@ -44,22 +32,6 @@ def test_an_interrupt_after_somebody_else_asked_raises():
         asked.set()
         with pytest.raises(KeyboardInterrupt):
             interrupt()
-
-
-def test_interrupts_raise_again_afterwards():
-    with postponed_interrupt():
-        interrupt()
-    assert handler() is DEFAULT
-    with pytest.raises(KeyboardInterrupt):
-        interrupt()
-
-
-def test_each_time_begins_anew():
-    for _ in range(2):
-        with postponed_interrupt() as asked:
-            assert not asked.is_set()
-            interrupt()
-            assert asked.is_set()
 
 
 @pytest.mark.parametrize("error", [ValueError("no"), KeyboardInterrupt(), SystemExit(2)])
@@ -71,34 +43,16 @@ def test_the_handler_is_put_back_whatever_happens_and_the_error_goes_on(error):
     assert handler() is DEFAULT
 
 
-def test_the_handler_is_put_back_after_the_second_interrupt():
-    with pytest.raises(KeyboardInterrupt), postponed_interrupt():
-        interrupt()
-        interrupt()
-    assert handler() is DEFAULT
-
-
-def test_a_handler_of_the_callers_own_is_left_alone():
-    heard = []
-    own = lambda number, frame: heard.append(number)  # noqa: E731
+@pytest.mark.parametrize("own", [lambda number, frame: None, signal.SIG_IGN, signal.SIG_DFL])
+def test_where_interrupts_are_not_pythons_to_raise_that_stays(own, request):
+    request.addfinalizer(lambda: signal.signal(signal.SIGINT, DEFAULT))
     signal.signal(signal.SIGINT, own)
     with postponed_interrupt() as asked:
         assert handler() is own
-        interrupt()
-        assert not asked.is_set()
-    assert heard == [signal.SIGINT]
-    assert handler() is own
-
-
-@pytest.mark.parametrize("ignoring", [signal.SIG_IGN, signal.SIG_DFL])
-def test_where_interrupts_are_not_pythons_to_raise_that_stays(ignoring):
-    signal.signal(signal.SIGINT, ignoring)
-    with postponed_interrupt() as asked:
-        assert handler() is ignoring
-        if ignoring is signal.SIG_IGN:
+        if own is not signal.SIG_DFL:
             interrupt()
         assert not asked.is_set()
-    assert handler() is ignoring
+    assert handler() is own
 
 
 def test_within_another_the_outer_one_hears():
@@ -114,10 +68,10 @@ def test_within_another_the_outer_one_hears():
 def test_off_the_main_thread_nothing_is_handled():
     def work():
         with postponed_interrupt() as asked:
-            found.extend([handler(), asked.is_set()])
+            seen.extend([handler(), asked.is_set()])
 
-    found = []
+    seen = []
     thread = threading.Thread(target=work)
     thread.start()
     thread.join()
-    assert found == [DEFAULT, False]
+    assert seen == [DEFAULT, False]

@@ -1,4 +1,4 @@
-from typing import NamedTuple
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -10,7 +10,6 @@ from autoencoding.parts.losses import RMSE
 from autoencoding.parts.networks import Dense
 from autoencoding.parts.optimizers import RMSProp
 from autoencoding.training import loop
-from autoencoding.training.loop import Loop
 
 NAMES = ("encode/weights", "encode/biases", "decode/weights", "decode/biases")
 VARIANTS = ["plain", "compiled", "compiled_even"]
@@ -18,16 +17,8 @@ WEIGHTED = ["plain", "compiled"]
 K, BATCH = 6, 5  # the same for all tests, so that each variant is compiled once
 
 
-class Net(NamedTuple):
-    """A net with a code of 2, and the loop that trains it."""
-
-    session: tf1.Session
-    loop: Loop
-    init: tf.Operation
-    calls: list  # of the step, while the loop was built
-
-
 def net(input_dim=3, target_dim=4, compiles=True):
+    """A net with a code of 2, the loop that trains it, and the calls of its step on the way."""
     network, error = Dense(), RMSE()
     calls = []
 
@@ -52,21 +43,22 @@ def net(input_dim=3, target_dim=4, compiles=True):
         built = loop.build(step, rate, {"x": input_dim, "target": target_dim}, compiles)
         init = tf1.global_variables_initializer()
         graph.finalize()
-    return Net(tf1.Session(graph=graph), built, init, calls)
+    session = tf1.Session(graph=graph)
+    session.run(init)
+    return SimpleNamespace(session=session, loop=built, init=init, calls=calls)
 
 
 @pytest.fixture(scope="module")
-def built():
-    made = net()
-    yield made
-    made.session.close()
+def default():
+    default = net()
+    yield default
+    default.session.close()
 
 
 @pytest.fixture
-def fresh(built):
-    """The net as it begins."""
-    built.session.run(built.init)
-    return built
+def fresh(default):
+    default.session.run(default.init)
+    return default
 
 
 def steps_by_hand(values, batches):
@@ -97,26 +89,36 @@ def weights_of(session):
     return {name: read[name].astype(np.float64) for name in NAMES}
 
 
-def assert_same_weights(session, expected):
-    for name, found in weights_of(session).items():
-        assert found == pytest.approx(expected[name], abs=1e-5), name
-
-
 def block():
     """Rows, targets, rates, and weights that need not add up to 1."""
     generator = np.random.default_rng(0)
     x, target = generator.normal(size=(K, BATCH, 3)), generator.normal(size=(K, BATCH, 4))
-    return x, target, np.geomspace(0.1, 0.001, K), generator.uniform(0, 0.5, (K, BATCH))
+    weight = generator.uniform(0, 0.5, (K, BATCH))
+    weight[3] = [1 / 2, 1 / 2, 0, 0, 0]  # the last rows are missing
+    x[3, 2:], target[3, 2:] = 5, -5
+    return x, target, np.geomspace(0.1, 0.001, K), weight
 
 
-def feed_of(built, x, target, rate, weight=None, steps=K):
-    feed = {
-        built.columns["x"]: x,
-        built.columns["target"]: target,
-        built.rate: rate,
-        built.steps: steps,
-    }
-    return feed if weight is None else {**feed, built.weight: weight}
+def columns_of(variant):
+    return block() if variant in WEIGHTED else block()[:3]
+
+
+def feed_of(loop, x, target, rate, weight=None, steps=K):
+    feed = {loop.columns["x"]: x, loop.rate: rate, loop.steps: steps}
+    if target is not None:
+        feed[loop.columns["target"]] = target
+    return feed if weight is None else {**feed, loop.weight: weight}
+
+
+def assert_same_steps(net, variant, values, batches, feed, **options):
+    """Take steps in the graph and by hand; `values` are changed."""
+    errors = net.session.run(getattr(net.loop, variant), feed, **options)
+    expected = steps_by_hand(values, batches)
+    assert errors.shape == (K,)
+    assert errors[: len(expected)] == pytest.approx(expected, rel=1e-4)
+    assert not errors[len(expected) :].any()
+    for name, weights in weights_of(net.session).items():
+        assert weights == pytest.approx(values[name], abs=1e-5), name
 
 
 def test_the_step_is_traced_once_for_all_variants(fresh):
@@ -124,110 +126,51 @@ def test_the_step_is_traced_once_for_all_variants(fresh):
     assert len(fresh.calls) == 1
 
 
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_every_variant_takes_the_steps_that_numpy_takes(fresh, variant):
-    session, built, *_ = fresh
-    x, target, rate, weight = block()
-    columns = (x, target, rate, weight) if variant in WEIGHTED else (x, target, rate)
-    values = weights_of(session)
-    for _ in range(2):  # the second block goes on from the first
-        expected = steps_by_hand(values, zip(*columns, strict=True))
-        errors = session.run(getattr(built, variant), feed_of(built, *columns))
-        assert errors == pytest.approx(expected, rel=1e-4)
-        assert_same_weights(session, values)
-
-
-@pytest.mark.parametrize("steps", [0, 1, 4])
-@pytest.mark.parametrize("variant", VARIANTS)
-def test_batches_beyond_the_steps_are_left_alone(fresh, variant, steps):
-    session, built, *_ = fresh
-    columns = block() if variant in WEIGHTED else block()[:3]
-    for column in columns:
-        column[steps:] = np.nan  # would show everywhere
-    values = weights_of(session)
-    errors = session.run(getattr(built, variant), feed_of(built, *columns, steps=steps))
-    done = steps_by_hand(values, zip(*(column[:steps] for column in columns), strict=True))
-    assert errors.shape == (K,)
-    assert errors[:steps] == pytest.approx(done, rel=1e-4)
-    assert not errors[steps:].any()
-    assert_same_weights(session, values)
-
-
 @pytest.mark.parametrize("steps", [0, 1, 4, K])
 @pytest.mark.parametrize("variant", VARIANTS)
-def test_the_learning_rate_is_left_at_that_of_the_last_step(fresh, variant, steps):
-    session, built, *_ = fresh
-    columns = block() if variant in WEIGHTED else block()[:3]
-    session.run(getattr(built, variant), feed_of(built, *columns, steps=steps))
-    expected = columns[2][steps - 1] if steps else 0
-    assert variables.read(session)["learning_rate"] == np.float32(expected)
-
-
-@pytest.mark.parametrize("variant", WEIGHTED)
-def test_no_weights_are_even_weights(fresh, variant):
-    session, built, init, _ = fresh
-    *columns, _ = block()
-    errors = session.run(built.compiled_even, feed_of(built, *columns))
-    expected = weights_of(session)
-    session.run(init)
-    feed = feed_of(built, *columns, np.full((K, BATCH), 1 / BATCH))
-    assert session.run(getattr(built, variant), feed) == pytest.approx(errors, rel=1e-6)
-    assert_same_weights(session, expected)
-
-
-@pytest.mark.parametrize("variant", WEIGHTED)
-def test_rows_without_weight_make_a_truly_smaller_batch(fresh, variant):
-    session, built, *_ = fresh
-    x, target, rate, _ = block()
-    x[3, 2:], target[3, 2:] = 50, -50  # stand where rows are missing
-    weight = np.full((K, BATCH), 1 / BATCH)
-    weight[3] = [1 / 2, 1 / 2, 0, 0, 0]
-    values = weights_of(session)
-    batches = list(zip(x, target, rate, strict=True))
-    batches[3] = x[3, :2], target[3, :2], rate[3]
-    errors = session.run(getattr(built, variant), feed_of(built, x, target, rate, weight))
-    assert errors == pytest.approx(steps_by_hand(values, batches), rel=1e-4)
-    assert_same_weights(session, values)
+def test_every_variant_takes_the_steps_that_numpy_takes(fresh, variant, steps):
+    columns = columns_of(variant)
+    for column in columns:
+        column[steps:] = np.nan  # would show everywhere
+    values = weights_of(fresh.session)
+    for _ in range(2):  # the second block goes on from the first
+        batches = zip(*(column[:steps] for column in columns), strict=True)
+        feed = feed_of(fresh.loop, *columns, steps=steps)
+        assert_same_steps(fresh, variant, values, batches, feed)
+    rate = np.float32(columns[2][steps - 1] if steps else 0)
+    assert variables.read(fresh.session)["learning_rate"] == rate
 
 
 def test_rows_are_their_own_target_where_none_is_fed():
-    session, built, init, _ = net(target_dim=3)
+    same_width = net(target_dim=3)
     x, _, rate, _ = block()
-    feed = {built.columns["x"]: x, built.rate: rate, built.steps: K}
-    feed[built.weight] = np.full((K, BATCH), 1 / BATCH)
-    with session:
+    feed = feed_of(same_width.loop, x, None, rate, np.full((K, BATCH), 1 / BATCH))
+    with same_width.session as session:
         for variant in VARIANTS:
-            session.run(init)
-            values = weights_of(session)
-            errors = session.run(getattr(built, variant), feed)
-            expected = steps_by_hand(values, zip(x, x, rate, strict=True))
-            assert errors == pytest.approx(expected, rel=1e-4)
-            assert_same_weights(session, values)
+            session.run(same_width.init)
+            batches = zip(x, x, rate, strict=True)
+            assert_same_steps(same_width, variant, weights_of(session), batches, feed)
 
 
 def test_a_loop_that_is_never_compiled_runs_among_the_graphs_own_operations():
-    session, built, init, _ = net(compiles=False)
-    assert built.compiled is None
-    assert built.compiled_even is None
+    uncompiled = net(compiles=False)
+    assert uncompiled.loop.compiled is None
+    assert uncompiled.loop.compiled_even is None
     columns = block()
+    feed = feed_of(uncompiled.loop, *columns)
     ran = tf1.RunMetadata()
-    with session:
-        session.run(init)
-        values = weights_of(session)
-        errors = session.run(
-            built.plain, feed_of(built, *columns), tf1.RunOptions(trace_level=3), ran
-        )
-        assert errors == pytest.approx(steps_by_hand(values, zip(*columns, strict=True)), rel=1e-4)
-        assert_same_weights(session, values)
+    traced = {"options": tf1.RunOptions(trace_level=3), "run_metadata": ran}
+    with uncompiled.session as session:
+        batches = zip(*columns, strict=True)
+        assert_same_steps(uncompiled, "plain", weights_of(session), batches, feed, **traced)
     names = {node.node_name for device in ran.step_stats.dev_stats for node in device.node_stats}
     assert any("while/body" in name for name in names)  # a functional loop hides these
 
 
 def test_a_target_of_another_width_must_be_fed(fresh):
-    session, built, *_ = fresh
     x, _, rate, _ = block()
     with pytest.raises(tf.errors.InvalidArgumentError, match="target"):
-        session.run(built.compiled_even, {built.columns["x"]: x, built.rate: rate, built.steps: K})
+        fresh.session.run(fresh.loop.compiled_even, feed_of(fresh.loop, x, None, rate))
 
 
 @pytest.mark.parametrize(

@@ -1,24 +1,19 @@
 import threading
 import time
 from typing import NamedTuple
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
-from stand_ins import Again, Numbered, kinds_of_rows, open_rows
+from stand_ins import kinds_of_rows, open_rows
 
 from autoencoding import checks
 from autoencoding.data import rows as sources
 from autoencoding.training import prefetch as feeding
 from autoencoding.training.loop import Loop
-from autoencoding.training.prefetch import (
-    CALL_BYTES,
-    CALL_FLOPS,
-    CALL_STEPS,
-    Prefetcher,
-    batch_weights,
-)
+from autoencoding.training.prefetch import CALL_BYTES, CALL_FLOPS, CALL_STEPS, Prefetcher
 from autoencoding.training.state import TrainingState
 from batching import PADDING, batches
 
@@ -45,36 +40,16 @@ def as_float32(chunk):
     return chunk._replace(columns=columns)
 
 
-def feeder(
-    data,
-    batch_size,
-    target=None,
-    weight=None,
-    *,
-    width=1,
-    target_width=None,
-    prepare=as_float32,
-    seed=0,
-    compiled=True,
-):
+def feeder(data, batch_size, target=None, weight=None, widths=(1, 1), **options):
     """A feeder whose fetches are the names of their variants."""
-    target_width = width if target is None else target_width
-    rows = open_rows(data, target, weight, width, target_width)
+    rows = open_rows(data, target, weight, *widths)
     sources.check(rows)
-    loop = Loop(
-        columns={
-            "x": Placeholder("x", (None, None, width)),
-            "target": Placeholder("target", (None, None, target_width)),
-        },
-        weight="weight",
-        rate="rate",
-        steps="steps",
-        plain="plain",
-        compiled="compiled",
-        compiled_even="compiled even",
-    )
+    x, y = widths
+    columns = {"x": Placeholder("x", (None, None, x)), "target": Placeholder("target", (None, y))}
+    loop = Loop(columns, "weight", "rate", "steps", "compiled even", "compiled", "plain")
+    seed, compiled = options.get("seed", 0), options.get("compiled", True)
     plan = TrainingState(rows.n_rows, 0, batch_size, 1, seed, compiled)
-    return Prefetcher(loop, rows, plan, 1, prepare)
+    return Prefetcher(loop, rows, plan, 1, options.get("prepare", as_float32))
 
 
 def numbered(n_rows):
@@ -84,13 +59,20 @@ def numbered(n_rows):
 
 def dealt(fed, start, cuts):
     """Row numbers [k, batch_size] of each block, from rows that hold them."""
-    found = []
+    blocks = []
     for block in fed.calls(start, cuts):
         numbers = block.feed[fed.loop.columns["x"]][: block.steps, :, 0].astype(int)
         if fed.weighted:
             numbers[block.feed[fed.loop.weight][: block.steps] == 0] = PADDING
-        found.append(numbers)
-    return found
+        blocks.append(numbers)
+    return blocks
+
+
+def contents(block):
+    """Copies of the batches that are trained on, by name."""
+    return {
+        getattr(key, "name", key): array[: block.steps].copy() for key, array in block.feed.items()
+    }
 
 
 def set_limits(patch, *, length=4, pool=None, chunk=None):
@@ -105,6 +87,7 @@ def set_limits(patch, *, length=4, pool=None, chunk=None):
 @pytest.fixture
 def blocks_of_4(monkeypatch):
     set_limits(monkeypatch)
+    monkeypatch.setattr(checks, "CHUNK_BYTES", 4 * 5)  # rows are prepared in several chunks
 
 
 @pytest.fixture
@@ -113,17 +96,14 @@ def unprepared_blocks_of_4(monkeypatch):
     set_limits(monkeypatch, pool=1)
 
 
-@pytest.fixture(params=["prepared", "unprepared"])
+@pytest.fixture(params=["blocks_of_4", "unprepared_blocks_of_4"])
 def either_way(request):
-    request.getfixturevalue(
-        {"prepared": "blocks_of_4", "unprepared": "unprepared_blocks_of_4"}[request.param]
-    )
+    request.getfixturevalue(request.param)
 
 
 # What is dealt
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     source=st.sampled_from(list(SOURCES)),
     n_rows=SOME,
@@ -150,112 +130,43 @@ def test_from_any_step_on_blocks_deal_the_rest_of_the_whole_and_span_no_cut(
 
         patch.setattr(feeding, "CALL_STEPS", length)
         fed = feeder(SOURCES[source](numbered(n_rows)), batch_size, seed=seed)
-        start = data.draw(st.integers(0, cuts[0] * steps - 1), "start")
-        found = dealt(fed, start, cuts)
-    assert np.array_equal(np.concatenate(found), whole[start : cuts[-1] * steps])
-    ends = start + np.cumsum([len(block) for block in found])
-    assert {cut * steps for cut in cuts} <= set(ends.tolist())
-    assert all(1 <= len(block) <= length for block in found)
+        start = data.draw(st.integers(0, cuts[0] * steps - 1))
+        blocks = dealt(fed, start, cuts)
+    assert np.array_equal(np.concatenate(blocks), whole[start : cuts[-1] * steps])
+    lengths = np.array([len(block) for block in blocks])
+    ends, cuts = start + np.cumsum(lengths), np.array(cuts) * steps
+    assert np.isin(cuts, ends).all()
+    assert lengths.min() >= 1
+    assert lengths.max() <= length
     if source != "stream":  # only a cut makes a block shorter
-        assert all(
-            len(block) == length or (end % steps == 0 and end // steps in cuts)
-            for block, end in zip(found, ends.tolist(), strict=True)
-        )
+        assert ((lengths == length) | np.isin(ends, cuts)).all()
 
 
-@pytest.mark.parametrize("source", ["array", "shards", "data set", "stream"])
+@pytest.mark.parametrize("source", SOURCES)
 @pytest.mark.parametrize("n_rows", [12, 14])
 @pytest.mark.usefixtures("blocks_of_4")
 def test_the_order_of_an_epoch_follows_from_the_seed_and_its_number(source, n_rows):
-    found = np.concatenate(dealt(feeder(SOURCES[source](numbered(n_rows)), 4, seed=7), 0, [3]))
+    fed = feeder(SOURCES[source](numbered(n_rows)), 4, seed=7)
     orders = [np.random.default_rng([7, epoch]).permutation(n_rows) for epoch in range(3)]
     expected = [part for order in orders for part in batches([order], 4)]
-    assert np.array_equal(found, np.concatenate(expected))
-    assert len(set(map(tuple, orders))) == 3
+    assert np.array_equal(np.concatenate(dealt(fed, 0, [3])), np.concatenate(expected))
+    assert dealt(fed, 0, []) == []
 
 
+@pytest.mark.parametrize(
+    ("pool", "at_once", "later"), [(18, [5, 5, 5, 3], []), (1, [], [12, 12, 12])]
+)
 @pytest.mark.usefixtures("blocks_of_4")
-def test_another_seed_deals_another_order():
-    one, other = (dealt(feeder(numbered(20), 2, seed=seed), 0, [1])[0] for seed in (1, 2))
-    assert not np.array_equal(one, other)
-
-
-@pytest.mark.usefixtures("blocks_of_4")
-def test_nothing_is_dealt_where_no_epoch_is_left():
-    assert dealt(feeder(numbered(6), 2), 0, []) == []
-
-
-@pytest.mark.parametrize("source", ["array", "shards", "data set"])
-@pytest.mark.parametrize("n_rows", [24, 26])
-def test_prepared_and_unprepared_rows_make_the_same_blocks(monkeypatch, source, n_rows):
-    def blocks():
-        data, target = numbered(n_rows), 10 + numbered(n_rows).repeat(2, axis=1)
-        fed = feeder(
-            SOURCES[source](data),
-            4,
-            SOURCES[source](target),
-            np.linspace(1, 2, n_rows),
-            target_width=2,
-            prepare=scaled,
-        )
-        return fed, [contents(block) for block in fed.calls(1, [1, 3])]
-
-    set_limits(monkeypatch)
-    prepared, expected = blocks()
-    # one row too many for a pool, but not for a chunk: there is one pool all the same
-    set_limits(monkeypatch, pool=3 * (n_rows - 1))
-    unprepared, found = blocks()
-    assert prepared.scaled is not None
-    assert unprepared.scaled is None
-    np.testing.assert_equal(found, expected)
-
-
-def scaled(chunk):
-    """Prepare rows so that it shows, x and target in their own ways."""
-    chunk = as_float32(chunk)
-    factors = {"x": 2, "target": 3}
-    return chunk._replace(columns={k: factors[k] * v for k, v in chunk.columns.items()})
-
-
-def contents(block):
-    """Copies of the batches that are trained on, by name."""
-    return {
-        getattr(key, "name", key): array[: block.steps].copy() for key, array in block.feed.items()
-    }
-
-
-@pytest.mark.usefixtures("blocks_of_4")
-def test_rows_that_fit_into_a_pool_are_prepared_once_chunk_by_chunk(monkeypatch):
-    monkeypatch.setattr(checks, "CHUNK_BYTES", 4 * 3 * 5)  # chunks of 5 rows
-    chunks = []
-
-    def prepare(chunk):
-        chunks.append(chunk)
-        return scaled(chunk)
-
-    data, target, weight = numbered(12), 50 - numbered(12).repeat(2, axis=1), np.linspace(1, 2, 12)
-    fed = feeder(data, 3, target, weight, target_width=2, prepare=prepare)
-    assert [len(chunk.x) for chunk in chunks] == [5, 5, 2]
-    for block in fed.calls(0, [2]):
-        got = contents(block)
-        numbers = got["x"][..., 0] / 2
-        assert np.array_equal(got["target"], np.stack([3 * (50 - numbers)] * 2, axis=-1))
-        assert got["weight"] == pytest.approx((1 + numbers / 11) / 1.5 / 3)
-    assert len(chunks) == 3
-
-
-@pytest.mark.usefixtures("unprepared_blocks_of_4")
-def test_rows_that_do_not_fit_into_a_pool_are_prepared_block_by_block():
+def test_rows_that_fit_into_a_pool_are_prepared_once_others_block_by_block(
+    monkeypatch, pool, at_once, later
+):
+    set_limits(monkeypatch, pool=pool)
     sizes = []
 
-    def prepare(chunk):
-        sizes.append(len(chunk.x))
-        return as_float32(chunk)
-
-    fed = feeder(numbered(18), 3, prepare=prepare)
-    assert sizes == []
+    fed = feeder(numbered(18), 3, prepare=lambda c: sizes.append(len(c.x)) or as_float32(c))
+    assert sizes == at_once
     assert sum(map(len, dealt(fed, 0, [2]))) == 12
-    assert sizes == [12, 12, 12]
+    assert sizes == at_once + later
 
 
 # What is fed
@@ -267,21 +178,20 @@ def test_arrays_hold_the_rows_of_the_block(dtype):
     generator = np.random.default_rng(0)
     x = generator.integers(0, 2 if dtype is bool else 256, (17, 2)).astype(dtype)
     target = generator.integers(0, 2 if dtype is bool else 256, (17, 3)).astype(dtype)
-    fed = feeder(x, 3, target, width=2, target_width=3, seed=7)
+    scaled = lambda chunk: as_float32(  # noqa: E731
+        chunk._replace(columns={"x": 2.0 * chunk.x, "target": 3.0 * chunk.target})
+    )
+    fed = feeder(x, 3, target, widths=(2, 3), prepare=scaled, seed=7)
     order = np.random.default_rng([7, 0]).permutation(17)
     dealt = np.append(order, PADDING).reshape(6, 3)  # the last batch is short
-    steps = []
     for block, part in zip(fed.calls(0, [1]), (dealt[:4], dealt[4:]), strict=True):
-        steps.append(block.steps)
+        assert block.steps == len(part)
         assert {array.dtype for array in block.feed.values()} == {np.dtype(np.float32)}
         assert {array.shape[:2] for array in block.feed.values()} == {(4, 3)}
         got, present = contents(block), part != PADDING
-        assert np.array_equal(got["x"][present], x[part[present]])
-        assert np.array_equal(got["target"][present], target[part[present]])
-        assert not got["weight"][~present].any()
-        for row, there in zip(got["weight"], present, strict=True):
-            assert row[there] == pytest.approx(1 / there.sum())
-    assert steps == [4, 2]
+        assert np.array_equal(got["x"][present], 2.0 * x[part[present]])
+        assert np.array_equal(got["target"][present], 3.0 * target[part[present]])
+        assert got["weight"] == pytest.approx(present / present.sum(axis=1, keepdims=True))
 
 
 @pytest.mark.usefixtures("either_way")
@@ -297,24 +207,18 @@ def test_padding_stands_for_rows_that_there_are():
     [
         (6, None, True, "compiled even"),
         (7, None, True, "compiled"),
-        (6, [1, 2, 3, 4, 5, 6], True, "compiled"),
         (6, [2] * 6, True, "compiled"),
         (6, None, False, "plain"),
-        (7, [1, 2, 3, 4, 5, 6, 7], False, "plain"),
     ],
 )
 @pytest.mark.usefixtures("blocks_of_4")
 def test_weights_are_fed_but_where_all_rows_have_the_same_share(n_rows, weight, compiled, variant):
-    fed = feeder(numbered(n_rows), 3, weight=weight, compiled=compiled)
-    (block,) = fed.calls(0, [1])
+    (block,) = feeder(numbered(n_rows), 3, weight=weight, compiled=compiled).calls(0, [1])
     assert block.fetch == variant
-    weighted = variant != "compiled even"
-    assert block.feed.keys() == (
-        {fed.loop.columns["x"], "weight"} if weighted else {fed.loop.columns["x"]}
-    )
+    assert contents(block).keys() == ({"x"} if variant == "compiled even" else {"x", "weight"})
 
 
-@pytest.mark.parametrize("scale", [1, 1e-30, 1e30])
+@pytest.mark.parametrize("scale", [1, 1e-30, 1e38])
 @pytest.mark.parametrize("n_rows", [6, 8])
 @pytest.mark.usefixtures("either_way")
 def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
@@ -335,18 +239,6 @@ def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
     assert mean == pytest.approx(np.average(errors, weights=weight))
 
 
-@pytest.mark.usefixtures("blocks_of_4")
-def test_shares_of_weights_near_the_end_of_float32_are_finite():
-    (block,) = feeder(numbered(6), 3, weight=np.full(6, 1e38, np.float32)).calls(0, [1])
-    assert contents(block)["weight"] == pytest.approx(np.full((2, 3), 1 / 3))
-
-
-@pytest.mark.parametrize("weight", [None, np.full((2, 3), 1.0)])
-def test_shares_of_rows_that_weigh_the_same_are_even_and_padding_has_none(weight):
-    found = batch_weights(np.array([[4, 0, 2], [1, 3, PADDING]]), weight)
-    assert found == pytest.approx(np.array([[1 / 3, 1 / 3, 1 / 3], [1 / 2, 1 / 2, 0]]))
-
-
 # Two arrays that take turns
 
 
@@ -355,9 +247,9 @@ def test_a_block_in_use_is_left_alone_while_the_next_is_filled():
     fed = feeder(numbered(64), 4, weight=np.linspace(1, 2, 64))
     before, owned = {}, []
     for block in fed.calls(0, [2]):
-        held = contents(block)
+        expected = contents(block)
         time.sleep(0.02)  # enough to fill the next
-        np.testing.assert_equal(contents(block), held)
+        np.testing.assert_equal(contents(block), expected)
         assert not any(np.shares_memory(block.feed[key], array) for key, array in before.items())
         before = block.feed
         owned.append({key: id(array) for key, array in block.feed.items()})
@@ -369,10 +261,7 @@ def test_a_block_in_use_is_left_alone_while_the_next_is_filled():
 def test_one_block_is_prepared_ahead_and_no_more():
     prepared = threading.Semaphore(0)
 
-    def prepare(chunk):
-        prepared.release()
-        return as_float32(chunk)
-
+    prepare = lambda chunk: prepared.release() or as_float32(chunk)  # noqa: E731
     blocks = feeder(numbered(60), 3, prepare=prepare).calls(0, [1])
     for _ in range(3):
         next(blocks)
@@ -380,19 +269,6 @@ def test_one_block_is_prepared_ahead_and_no_more():
     assert prepared.acquire(timeout=10)  # the next
     assert not prepared.acquire(timeout=0.05)
     blocks.close()
-
-
-def test_blocks_are_fetched_in_a_thread_of_their_own():
-    fetched = (threading.current_thread() for _ in range(3))
-    threads = set(feeding.ahead(fetched))
-    assert len(threads) == 1
-    assert threading.current_thread() not in threads
-    assert not threads & set(threading.enumerate())  # it ended with them
-
-
-def test_what_is_fetched_ahead_keeps_its_order_to_the_end():
-    assert list(feeding.ahead(iter(range(100)))) == list(range(100))
-    assert list(feeding.ahead(iter([]))) == []
 
 
 @pytest.mark.usefixtures("unprepared_blocks_of_4")
@@ -405,83 +281,42 @@ def test_closing_the_blocks_ends_their_thread():
     assert set(threading.enumerate()) == others
 
 
-def failing_data_set(rows, error):
-    class Failing(Numbered):
-        def __getitem__(self, number):
-            if number == 13 and failing.is_set():
-                raise error
-            return super().__getitem__(number)
-
-    failing = threading.Event()
-    return Failing(rows), failing.set
-
-
-def failing_stream(rows, error):
-    def later():
-        yield rows[:10]
-        if failing.is_set():
-            raise error
-        yield rows[10:]
-
-    class Failing:
-        def __iter__(self):
-            return later()
-
-    failing = threading.Event()
-    return Failing(), failing.set
-
-
-@pytest.mark.parametrize("failing", [failing_data_set, failing_stream])
+@pytest.mark.parametrize("method", ["orders", "take"])
 @pytest.mark.parametrize("error", [OSError("the disk is gone"), MemoryError(), KeyError(13)])
 @pytest.mark.usefixtures("unprepared_blocks_of_4")
-def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(failing, error):
+def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(
+    monkeypatch, method, error
+):
     others = set(threading.enumerate())
-    data, fail = failing(numbered(40), error)
-    fed = feeder(data, 2)
-    fail()
+    fed = feeder(numbered(40), 2)
+    monkeypatch.setattr(fed.rows, method, Mock(side_effect=error))
     with pytest.raises(type(error)) as caught:
         list(fed.calls(0, [1]))
     assert caught.value is error
     assert set(threading.enumerate()) == others
 
 
-@pytest.mark.parametrize("later", [[numbered(5)], [numbered(9), numbered(9)]])
-@pytest.mark.usefixtures("blocks_of_4")
-def test_a_stream_that_gives_another_number_of_rows_is_refused(later):
-    data = Again([numbered(12)])
-    fed = feeder(data, 2)
-    data.passes = [later]
-    with pytest.raises(ValueError, match="must give 12 rows whenever it is iterated"):
-        list(fed.calls(0, [1]))
-
-
 # How long a block is
 
 
-@settings(deadline=None, derandomize=True)
 @given(
     width=st.integers(1, 10**7),
     batch_size=st.integers(1, 10**6),
     parameters=st.integers(1, 10**10),
 )
 def test_a_block_is_as_long_as_its_bounds_allow(width, batch_size, parameters):
-    steps = feeding.steps_per_call(batch_size, width, parameters)
-
     def allowed(k):
-        return (
-            k <= CALL_STEPS
-            and 4 * k * batch_size * width <= CALL_BYTES
-            and 6 * k * parameters * batch_size <= CALL_FLOPS
-        )
+        size, flops = 4 * k * batch_size * width, 6 * k * parameters * batch_size
+        return k <= CALL_STEPS and size <= CALL_BYTES and flops <= CALL_FLOPS
 
+    steps = feeding.steps_per_call(batch_size, width, parameters)
     assert type(steps) is int
-    assert steps >= 1
-    assert steps == 1 or allowed(steps)
+    assert steps == 1 or (steps > 1 and allowed(steps))
     assert not allowed(steps + 1)
 
 
 def test_a_block_counts_the_columns_of_its_target(monkeypatch):
     monkeypatch.setattr(feeding, "CALL_BYTES", 4 * 2 * (1 + 3) * 5)  # 5 batches of 2
     alone = feeder(numbered(20), 2)
-    both = feeder(numbered(20), 2, numbered(20).repeat(3, axis=1), target_width=3)
+    both = feeder(numbered(20), 2, numbered(20).repeat(3, axis=1), widths=(1, 3))
     assert (alone.length, both.length) == (20, 5)

@@ -15,7 +15,7 @@ from autoencoding.training.tensorboard import Board
 FOLDER = Path("board")
 
 
-@pytest.fixture
+@pytest.fixture(scope="module")
 def graph():
     """A model's: with a variable, a loop in a function, and finalised."""
     with tf.Graph().as_default() as graph:
@@ -28,7 +28,7 @@ def graph():
 
 
 def events(folder=FOLDER):
-    """All events of a folder in the order TensorBoard reads them."""
+    """All events in the order TensorBoard reads them."""
     return [e for path in sorted(folder.iterdir()) for e in tf1.train.summary_iterator(str(path))]
 
 
@@ -36,9 +36,8 @@ def summaries(folder=FOLDER):
     return [(e.step, list(e.summary.value)) for e in events(folder) if e.HasField("summary")]
 
 
-def starts(folder=FOLDER):
-    logs = [(e.step, e.session_log.status) for e in events(folder) if e.HasField("session_log")]
-    return [step for step, status in logs if status == tf1.SessionLog.START]
+def starts():
+    return [e.step for e in events() if e.session_log.status == tf1.SessionLog.START]
 
 
 def decoded(value):
@@ -47,21 +46,13 @@ def decoded(value):
     return pixels
 
 
-def test_scalars_are_one_event_a_step(graph):
+def test_scalars_are_one_event_a_step_finite_or_not(graph):
     with Board(FOLDER, graph) as board:
         board.scalars(0, {"loss": 0.5, "learning_rate": np.float32(0.25)})
-        board.scalars(10, {"loss": 2})
-    read = [(step, [(v.tag, v.simple_value) for v in values]) for step, values in summaries()]
-    assert read == [(0, [("loss", 0.5), ("learning_rate", 0.25)]), (10, [("loss", 2.0)])]
-
-
-def test_scalars_may_be_infinite_or_nan(graph):
-    with Board(FOLDER, graph) as board:
-        board.scalars(0, {"a": math.inf, "b": -math.inf, "c": math.nan})
-    [(_, values)] = summaries()
-    assert [v.simple_value for v in values] == pytest.approx(
-        [math.inf, -math.inf, math.nan], nan_ok=True
-    )
+        board.scalars(10, {"a": math.inf, "b": -math.inf, "c": math.nan})
+    read = {step: {v.tag: v.simple_value for v in values} for step, values in summaries()}
+    assert read.pop(0) == {"loss": 0.5, "learning_rate": 0.25}
+    np.testing.assert_equal(read, {10: {"a": math.inf, "b": -math.inf, "c": math.nan}})
 
 
 def test_histograms_count_what_numpy_counts(graph):
@@ -104,9 +95,8 @@ def test_images_keep_their_pixels(graph, channels):
     [(step, values)] = summaries()
     assert step == 2
     assert [value.tag for value in values] == [f"reconstructions/image/{i}" for i in range(5)]
-    shape = (7, 6) if channels == (1,) else (7, 6, *channels)
     for value, image in zip(values, images, strict=True):
-        assert np.array_equal(decoded(value), image.reshape(shape))
+        assert np.array_equal(decoded(value), image[..., 0] if channels == (1,) else image)
 
 
 @pytest.mark.parametrize(
@@ -121,12 +111,11 @@ def test_images_keep_their_pixels(graph, channels):
     ],
 )
 def test_images_of_any_real_dtype_are_clipped_and_rounded(graph, row, expected):
-    kept = row.copy()
+    row.setflags(write=False)
     with Board(FOLDER, graph) as board:
         board.images(0, "images", row.reshape(1, 1, -1))
     [(_, [value])] = summaries()
     assert decoded(value).tolist() == [expected]
-    assert np.array_equal(row, kept, equal_nan=row.dtype.kind == "f")
 
 
 @pytest.mark.parametrize("shape", [(8,), (8, 8), (2, 8, 8, 2), (1, 2, 8, 8, 3)])
@@ -143,91 +132,66 @@ def test_the_graph_is_written(graph):
     assert definition == graph.as_graph_def(add_shapes=True)
 
 
-def test_only_a_resumed_run_discards_later_steps(graph):
-    Board(FOLDER, graph).close()
-    assert starts() == []
-    Board(FOLDER, graph, step=7).close()
-    assert starts() == [7]
-
-
 def test_boards_of_the_same_second_keep_their_own_files(graph):
     for step in range(4):
         with Board(FOLDER, graph, step) as board:
             board.scalars(step, {"loss": step})
     assert [step for step, _ in summaries()] == [0, 1, 2, 3]
+    assert starts() == [1, 2, 3]  # only a resumed run discards later steps
 
 
-def test_missing_parents_are_made(graph, tmp_path):
-    Board(str(tmp_path / "of" / "a"), graph).close()
-    Board(tmp_path / "of" / "another", graph).close()
-    assert len(list(tmp_path.glob("of/*/*tfevents*"))) == 2
-
-
-def test_flush_puts_events_on_disk(graph):
-    with Board(FOLDER, graph) as board:
-        for step in range(3):
-            board.scalars(step, {"loss": step})
-        board.flush()
-        assert len(summaries()) == 3
+def test_flush_puts_events_on_disk_and_missing_parents_are_made(graph, tmp_path):
+    for folder in (str(tmp_path / "of" / "a"), tmp_path / "of" / "another"):
+        with Board(folder, graph) as board:
+            for step in range(3):
+                board.scalars(step, {"loss": step})
+            board.flush()
+            assert len(summaries(Path(folder))) == 3
 
 
 def test_close_ends_threads_and_session_and_may_be_called_twice(graph):
     before = set(threading.enumerate())
-    board = Board(FOLDER, graph)
-    board.images(0, "images", np.zeros((1, 2, 2)))
-    board.close()
-    board.close()
+    with pytest.raises(KeyError), Board(FOLDER, graph) as board:
+        board.images(0, "images", np.zeros((1, 2, 2)))
+        raise KeyError
     assert set(threading.enumerate()) == before
+    board.close()
     with pytest.raises(RuntimeError, match="closed"):
         board.histograms(0, {"weights": np.ones(1)})
     assert len(summaries()) == 1
 
 
-def test_an_error_inside_with_closes_the_board(graph):
-    before = set(threading.enumerate())
-    with pytest.raises(KeyError), Board(FOLDER, graph) as board:
-        board.scalars(0, {"loss": 1})
-        raise KeyError
-    assert set(threading.enumerate()) == before
-    assert len(summaries()) == 1
-
-
-def use(graph):
-    with Board(FOLDER, graph) as board:
-        board.scalars(0, {"loss": 1})
-        board.histograms(0, {"weights": np.ones(3)})
-        board.images(0, "images", np.zeros((1, 2, 2)))
-
-
 def test_the_callers_graph_and_eager_mode_stay_as_they_are(graph):
+    def use():
+        with Board(FOLDER, graph) as board:
+            board.scalars(0, {"loss": 1})
+            board.histograms(0, {"weights": np.ones(3)})
+            board.images(0, "images", np.zeros((1, 2, 2)))
+
     size = len(graph.get_operations())
     with tf.Graph().as_default() as callers:
-        use(graph)
+        use()
         assert tf1.get_default_graph() is callers
-    use(graph)
+    use()
     assert tf.executing_eagerly()
     assert len(callers.get_operations()) == 0
     assert len(graph.get_operations()) == size
 
 
 def test_it_works_without_v2_behaviour(tmp_path):
-    run_python(
-        """
+    code = """
         import numpy as np
         import tensorflow.compat.v1 as tf1
-
         tf1.disable_v2_behavior()
         from autoencoding.training.tensorboard import Board
-
         x = tf1.placeholder(tf1.float32, [], name="x")
         with Board("board", tf1.get_default_graph(), step=1) as board:
             board.scalars(1, {"loss": 0.5})
             board.histograms(1, {"weights": np.ones(3)})
             board.images(1, "images", np.zeros((1, 2, 2)))
         assert [op.name for op in tf1.get_default_graph().get_operations()] == ["x"]
-        """,
-        tmp_path,
-    )
-    assert starts(tmp_path / "board") == [1]
-    written = [value.tag for _, values in summaries(tmp_path / "board") for value in values]
-    assert written == ["loss", "weights", "images/image/0"]
+    """
+    run_python(code, tmp_path)
+    assert starts() == [1]
+    tags = [value.tag for _, values in summaries() for value in values]
+    assert tags == ["loss", "weights", "images/image/0"]
