@@ -1,19 +1,17 @@
 """The chapter's autoencoder: one graph, one session, and a training loop that runs inside it.
 
 Listings 11.1 to 11.5 of Mattmann, *Machine Learning with TensorFlow*, 2nd ed., ch. 11, as they are
-written today, from top to bottom: the parts, the name scopes, the graph, `train` and `test`. What a
-model can be made of is in `autoencoding/parts/`, what makes training fast and safe in
-`autoencoding/training/`.
+written today, from top to bottom. What a model can be made of is in `autoencoding/parts/`, what
+makes training fast and safe in `autoencoding/training/`.
 """
 
 from __future__ import annotations
 
 import contextlib
-import gc
 import math
 import os
 import zlib
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -24,7 +22,6 @@ import tensorflow.compat.v1 as tf1
 from numpy.typing import ArrayLike
 
 from autoencoding import checks
-from autoencoding.data import statistics
 from autoencoding.data.rows import Chunk, Rows, RowsLike, open_rows
 from autoencoding.data.statistics import Baselines
 from autoencoding.parts import corruptions, registry, variables
@@ -35,7 +32,6 @@ from autoencoding.parts.networks import NETWORKS, Network
 from autoencoding.parts.optimizers import OPTIMIZERS, SCHEDULES, Schedule, Update
 from autoencoding.parts.scaling import SCALINGS, Scaler, Scaling
 from autoencoding.saving import checkpoints, savedmodel
-from autoencoding.saving.savedmodel import Signature
 from autoencoding.training import loop
 from autoencoding.training.run import TRAINED, Run
 from autoencoding.training.state import TrainingState
@@ -47,7 +43,6 @@ PARTS = {
     "scaling": SCALINGS,
     "schedule": SCHEDULES,
 }
-LOGGED = 8  # images in the log
 
 
 class Forward(NamedTuple):
@@ -61,8 +56,8 @@ class Forward(NamedTuple):
 class Autoencoder:
     """Encode rows of `input_dim` numbers in codes of `hidden_dim`, and decode them again.
 
-    A model is a choice of parts: network, code, corruption, loss and scaling. Each is given by
-    name, as a dict of its name and parameters, or as an object.
+    A model is a choice of parts, each given by name, as a dict of its name and parameters, or as
+    an object: `autoencoding/parts/` has them all.
 
     Parameters
     ----------
@@ -84,11 +79,9 @@ class Autoencoder:
         rows [n, input_dim] and a seed [2] for `tf.random.stateless_...`, and is not saved.
     loss : {'rmse', 'mse', 'mae', 'bce', 'normal', 'ssim'} or Loss
     scaling : {'global', 'feature', 'robust', 'range', None} or Scaling
-        Maps rows to the network's units and back, fitted on the training data.
-        'global': mean per feature and one scale, the loss in the data's own units. 'feature': one
-        scale per feature, the loss in standard deviations. 'robust': by median and quantiles, the
-        loss in what would be standard deviations of normal data. `Range(low, high)`: to from 0
-        to 1. None: not at all, as in the listing.
+        Of rows to the network's units and back, fitted on the training data. 'global' has a mean
+        per feature and one scale, and the loss in the data's own units; 'feature' and 'robust' a
+        scale per feature, and the loss in these; None leaves rows as they are, as the listing.
     optimizer : {'rmsprop', 'adam', 'momentum'}
         From `tf.compat.v1.train`; 'rmsprop' is the listing's.
     weight_decay : float
@@ -96,13 +89,11 @@ class Autoencoder:
     clip_norm : float, optional
         The longest that the gradient of all weights together may be.
     schedule : {'cosine', 'constant', 'plateau'} or Schedule
-        How the learning rate changes (`autoencoding/parts/optimizers.py`); 'constant' is the
-        listing's.
+        How the learning rate changes; 'constant' is the listing's.
     warm_up : float
         Share of the steps in which the learning rate rises to its value, 0 to below 1.
     seed : int, optional
-        Of initial weights, row order, noise and the rows drawn for validation. None draws a seed,
-        kept as `seed`.
+        Of initial weights, row order, noise and the rows drawn for validation; drawn if None.
     checkpoint : path or None
         Folder that `train` saves to and `test` restores from; None never writes.
     config : tf.compat.v1.ConfigProto, optional
@@ -168,9 +159,8 @@ class Autoencoder:
     ) -> None:
         self.input_dim = checks.integer("input_dim", input_dim)
         self.hidden_dim = checks.integer("hidden_dim", hidden_dim)
-        self.target_dim = self.input_dim
-        if target_dim is not None:
-            self.target_dim = checks.integer("target_dim", target_dim)
+        target_dim = self.input_dim if target_dim is None else target_dim
+        self.target_dim = checks.integer("target_dim", target_dim)
         self.condition_dim = checks.integer("condition_dim", condition_dim, minimum=0)
         self.epoch = checks.integer("epoch", epoch, minimum=0)
         self.learning_rate = checks.number("learning_rate", learning_rate, above=0)
@@ -181,26 +171,27 @@ class Autoencoder:
         self.scaling: Scaling = registry.find("scaling", scaling, SCALINGS)
         self.optimizer = checks.choice("optimizer", optimizer, OPTIMIZERS)
         self.weight_decay = checks.number("weight_decay", weight_decay, minimum=0)
-        self.clip_norm = (
-            None if clip_norm is None else checks.number("clip_norm", clip_norm, above=0)
-        )
+        self.clip_norm = None
+        if clip_norm is not None:
+            self.clip_norm = checks.number("clip_norm", clip_norm, above=0)
         self.schedule: Schedule = registry.find("schedule", schedule, SCHEDULES)
         self.warm_up = checks.number("warm_up", warm_up, minimum=0, below=1)
-        self.seed = _random_seed() if seed is None else checks.integer("seed", seed, minimum=0)
+        seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
+        self.seed = checks.integer("seed", seed, minimum=0)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self._resolve_parts()
         self.graph = tf.Graph()
-        with _collector_paused(), self.graph.as_default():
+        with variables.collector_paused(), self.graph.as_default():
             self._build()
         self.graph.finalize()
-        self.session = tf1.Session(graph=self.graph, config=config or _default_config())
+        self.session = tf1.Session(graph=self.graph, config=config or variables.default_config())
         self.session.run(self.init)
         self._state: TrainingState | None = None  # None until trained or restored
         self._start: dict[str, np.ndarray] = {}  # weights that training begins with, by name
         self._closed = False
 
     def _resolve_parts(self) -> None:
-        """Settle what depends on several parts; raise a ValueError if they can't be combined."""
+        """Derive what depends on several parts; raise a ValueError if they can't be combined."""
         x_shape, target_shape = self.network.shapes(self.input_dim, self.target_dim)
         condition = {"condition": (self.condition_dim,)} if self.condition_dim else {}
         self._shapes = {"x": x_shape, "target": target_shape, **condition}
@@ -210,26 +201,12 @@ class Autoencoder:
         self._target_scaler = Scaler(self.scaling, self.target_dim, "target_scaling")
         self._random_numbers = self.hidden_dim * self.code.stochastic  # of a row in a step
         self._random_numbers += 0 if self.corruption is None else self.input_dim
-        self._multiplications = self.network.multiplications(
-            self.input_dim, self.hidden_dim, self.target_dim
-        )
+        dims = self.input_dim, self.hidden_dim, self.target_dim
+        self._multiplications = self.network.multiplications(*dims)
         # a penalty belongs to a whole row, so that its error is summed over the row's entries
         self._entries = self.target_dim if self.code.stochastic else 1
-        if self.code.stochastic and not self.objective.likelihood:
-            raise ValueError(
-                "a variational code can be combined with loss='bce' or 'normal' alone, as its KL "
-                "divergence adds to a log-likelihood"
-            )
-        if self.objective.unit_interval and not self.scaling.unit_interval:
-            raise ValueError(
-                "this loss needs targets from 0 to 1: use scaling=Range(low, high), with the range "
-                "of the data"
-            )
-        same = self.target_dim == self.input_dim and not self.condition_dim
-        if getattr(self.network, "tied", False) and (self.code.stochastic or not same):
-            raise ValueError(
-                "tied weights need a target of input_dim, a plain code and no condition"
-            )
+        square = self.target_dim == self.input_dim and not self.condition_dim
+        registry.require_compatible(self.network, self.code, self.objective, self.scaling, square)
 
     # Listing 11.2: the name scopes
 
@@ -261,7 +238,7 @@ class Autoencoder:
         self.encoded = self._pass.code  # [n, hidden_dim]
         reconstruction = self.objective.activation(self._pass.output)  # [n, target_dim], scaled
         decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
-        self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim], raw
+        self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim]
 
         # By default RMSE = sqrt(mean((target - decoded)^2)) over all entries
         self._row_errors = self._errors(self._scaled, self._pass)  # [n]
@@ -287,7 +264,8 @@ class Autoencoder:
         self._residuals = self._baselines.residuals(self._scaled["target"], reconstruction)
         self._unit = self._target_scaler.unit()  # []
         self._build_more()
-        self.saver = checkpoints.saver()  # a `tf.compat.v1.train.Saver`
+        # `checkpoints` numbers the saves and removes old ones
+        self.saver = tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
         self.init = tf1.global_variables_initializer()
 
     def _build_more(self) -> None:
@@ -369,16 +347,13 @@ class Autoencoder:
             Finite numbers of any real dtype, in raw units: whatever NumPy takes as an array; a
             memory map; a list of paths of `.npy` files or of arrays, end to end; an object with
             `len` and one row an index; or an object that gives arrays of rows [m, input_dim]
-            whenever it is iterated. Up to 256 MB of rows (as float32) are shuffled together. More
-            rows are shuffled as runs of 1 MB, then row by row in buffers of 256 MB; what is
-            iterated is shuffled in buffers of 256 MB alone.
+            whenever it is iterated. They are shuffled in buffers of 256 MB.
         batch_size : int
             Rows a step; 1 is the listing's. The last batch of an epoch may be smaller.
-        target : array-like, shape [n, target_dim], or other rows, optional
+        target : rows, shape [n, target_dim], optional
             The rows to reconstruct; the data itself by default. Iterated if the data is.
-        condition : array-like, shape [n, condition_dim], or other rows, optional
-            Further input of encoder and decoder, where the model takes it; or class numbers [n]
-            below `condition_dim`.
+        condition : rows, shape [n, condition_dim], or class numbers [n], optional
+            Further input of encoder and decoder, where the model takes it.
         sample_weight : array-like, shape [n], optional
             How much each row counts, 0 or more. Not with rows that are iterated.
         validation : float, or rows, optional
@@ -391,8 +366,8 @@ class Autoencoder:
             By how much a validation loss must be below the best to count as better.
         resume : bool
             Go on where this model, or else its checkpoint, stopped, up to `epoch` epochs in all:
-            the weights become those of a run that was never interrupted, to the bit. Rows that
-            are iterated must come in the same order and chunks for that.
+            the weights become those of a run that was never interrupted, to the bit, if rows that
+            are iterated come in the same order and chunks.
         warm_start : bool
             Begin with the scaling, weights and optimizer state of this model, if it is trained,
             for rows that come in parts or more data.
@@ -424,31 +399,25 @@ class Autoencoder:
         KeyboardInterrupt
             Ctrl-C; the message says how to go on.
         OSError
-            The checkpoint can't be written, or another run trains into its folder
-            (`BlockingIOError`); what it holds stays whole.
+            The checkpoint can't be written, or another run trains into it (`BlockingIOError`).
         RuntimeError
             The model is closed, or there is nothing to resume.
         """
         self._require_trainable()
-        min_gain = checks.number("min_gain", min_gain, minimum=0)
-        if patience is not None:
-            patience = checks.integer("patience", patience)
-            if validation is None:
-                raise ValueError("patience needs rows for validation, got validation=None")
         with Run(
             self,
             self._open_rows(data, target, condition, sample_weight),
-            checks.integer("batch_size", batch_size),
+            batch_size,
             validation=validation,
             patience=patience,
             min_gain=min_gain,
             resume=resume,
             warm_start=warm_start,
-            every=checks.integer("every", every),
+            every=every,
             verbose=verbose,
             progress_bar=progress_bar,
             log=log,
-            image_shape=self._logged_shape(image_shape),
+            image_shape=image_shape,
         ) as run:
             for epoch in run:
                 run.report(epoch)
@@ -459,32 +428,20 @@ class Autoencoder:
     # Listing 11.5: testing
 
     def test(self, data: ArrayLike, condition: ArrayLike | None = None) -> np.ndarray:
-        """Print rows, their codes and their reconstructions (listing 11.5).
+        """Print rows [n, input_dim], their codes and their reconstructions (listing 11.5).
 
         A model that is not trained restores its checkpoint, so that one process can test what
-        another has trained.
-
-        Parameters
-        ----------
-        data : array-like, shape [n, input_dim]
-        condition : array-like, shape [n, condition_dim], where the model takes one
+        another has trained. Conditions and errors are those of `encode`.
 
         Returns
         -------
         array of float32, shape [n, target_dim]
             The reconstructions.
-
-        Raises
-        ------
-        ValueError, TypeError
-            Bad input, or the checkpoint is of another model.
-        RuntimeError
-            The model is not trained and has no checkpoint, or is closed.
         """
         self._require_open()
         if self._state is None and self.checkpoint is not None:
             with contextlib.suppress(FileNotFoundError):
-                self._restore(self.checkpoint)
+                self._restore(*checkpoints.newest(self.checkpoint))
         hidden = self.encode(data, condition)  # [n, hidden_dim]
         reconstructed = self.reconstruct(data, condition)  # [n, target_dim]
         print("input", data)
@@ -511,26 +468,22 @@ class Autoencoder:
         RuntimeError
             The model is not trained, or closed.
         """
-        return self._run(self.encoded, self._open_rows_to_encode(data, condition))
+        return self._run(self.encoded, self._open_inputs(data, condition))
 
     def decode(self, codes: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
         """Return the reconstructions of codes [n, hidden_dim], float32 [n, target_dim], raw units.
 
         Conditions and errors are those of `encode`.
         """
-        self._require_trained()
-        shapes = {k: v for k, v in self._shapes.items() if k != "target"}
-        shapes["x"] = (self.hidden_dim,)
-        rows = open_rows({"x": codes, "condition": condition}, shapes, name="codes")
+        rows = self._open_inputs(codes, condition, "codes", (self.hidden_dim,))
         return self._run(self.decoded, rows, columns={**self._columns, "x": self.encoded})
 
     def reconstruct(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
         """Return the reconstructions of rows [n, input_dim], float32 [n, target_dim], raw units.
 
-        Images [n, height, width, channels] give images, where the network takes them. Conditions
-        and errors are those of `encode`.
+        Images give images, where the network takes them. Conditions and errors are as in `encode`.
         """
-        decoded = self._run(self.decoded, self._open_rows_to_encode(data, condition))
+        decoded = self._run(self.decoded, self._open_inputs(data, condition))
         return self._shaped_as(data, decoded, "target")
 
     @property
@@ -546,14 +499,8 @@ class Autoencoder:
 
     # Saving
 
-    def save(self, path: str | os.PathLike[str], **more: Any) -> None:
+    def save(self, path: str | os.PathLike[str]) -> None:
         """Add a complete save to the folder `path`, from which `load` makes this model again.
-
-        Parameters
-        ----------
-        path : path
-        **more
-            Further entries of the save's manifest, as JSON can hold them.
 
         Raises
         ------
@@ -564,16 +511,13 @@ class Autoencoder:
         """
         self._require_trained()
         with checkpoints.locked(path):
-            self._save(path, **more)
+            self._save(path)
 
     def _save(self, path: str | os.PathLike[str], **more: Any) -> None:
+        """Save to a folder that is locked, with further entries in the manifest."""
         state = self._require_trained()
-        description = {
-            "class": type(self).__name__,
-            "parameters": self.parameters,
-            "training": state.to_json(),
-            **more,
-        }
+        own = {"class": type(self).__name__, "parameters": self.parameters}
+        description = {**own, "training": state.to_json(), **more}
         checkpoints.save(path, self.saver, self.session, description, state.last)
 
     @classmethod
@@ -594,8 +538,7 @@ class Autoencoder:
         checkpoint : path or None
             Folder for the saves of further training; by default none, so that `path` stays.
         corruption : callable, optional
-            The function that the model was made with, if it was; without it, the model can do
-            everything but train.
+            The function that the model was made with, if it was; needed to train.
         config : tf.compat.v1.ConfigProto, optional
 
         Raises
@@ -620,27 +563,21 @@ class Autoencoder:
             parameters = {**parameters, "corruption": corruption}
         model = cls.__new__(cls)
         Autoencoder.__init__(model, **parameters, **options)  # a preset only chooses parts
-        model._restore(prefix.parent, (prefix, manifest))
+        model._restore(prefix, manifest)
         return model
 
-    def _restore(
-        self, folder: str | os.PathLike[str], save: tuple[Path, dict[str, Any]] | None = None
-    ) -> None:
-        """Take up a save of a folder, or the newest one if that has been removed since."""
-        while True:
-            prefix, manifest = save or checkpoints.newest(folder)
-            try:
-                return self._restore_save(prefix, manifest)
-            except FileNotFoundError:  # removed since: there is another, or `newest` says so
-                save = None
-
-    def _restore_save(self, prefix: Path, manifest: dict[str, Any]) -> None:
+    def _restore(self, prefix: Path, manifest: dict[str, Any]) -> None:
+        """Take up a save, or the newest of its folder if a run has removed it since."""
         own = {"class": type(self).__name__, **self.parameters}
         saved = {"class": manifest["class"], **manifest["parameters"]}
         for name in self.PLAN:
             del own[name], saved[name]
         checkpoints.require_same(prefix, saved, own)
-        last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        try:
+            last = checkpoints.restore(prefix, manifest, self.saver, self.session)
+        except FileNotFoundError:
+            self._restore(*checkpoints.newest(prefix.parent))
+            return
         self.session.run(self.rate.initializer)  # for steps by hand: a schedule may end at 0
         self._state = TrainingState.from_json(manifest["training"], last)
 
@@ -651,37 +588,15 @@ class Autoencoder:
         'encode' (x to codes), 'decode' (codes to reconstructions) and 'reconstruct' (x to
         reconstructions), all with the condition where the model takes one. Images are rows, too.
 
-        Parameters
-        ----------
-        folder : path
-            A new one.
-
         Raises
         ------
-        FileExistsError
-            The folder exists already.
         OSError
-            It can't be written; then there is no such folder.
+            The folder exists (`FileExistsError`), or it can't be written and is not left behind.
         RuntimeError
             The model is not trained, or closed.
         """
         self._require_trained()
-        savedmodel.write(folder, self._build_signatures, variables.read(self.session))
-
-    def _build_signatures(self) -> dict[str, Signature]:
-        """Add inference alone to the current graph; return its signatures by name."""
-        widths = {k: math.prod(v) for k, v in self._shapes.items() if k != "target"}
-        columns = loop.placeholders(widths, [None])  # each [n, d]
-        forward = self._forward({**columns, "x": self._input_scaler.scale(columns["x"])})
-        reconstruction = self.objective.activation(forward.output)  # [n, target_dim], scaled
-        decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
-        conditions = {k: v for k, v in columns.items() if k == "condition"}
-        codes, decodings = {"codes": forward.code}, {"reconstructions": decoded}
-        return {
-            "encode": Signature(columns, codes),
-            "decode": Signature({**codes, **conditions}, decodings),
-            "reconstruct": Signature(columns, decodings),
-        }
+        savedmodel.write(self, folder)
 
     @property
     def parameters(self) -> dict[str, Any]:
@@ -727,25 +642,18 @@ class Autoencoder:
 
     # Asked by `training/run.py`, `reports/evaluation.py` and the presets
 
-    def _open_rows(
-        self, data: RowsLike, target: Any = None, condition: Any = None, weight: Any = None
-    ) -> Rows:
-        return open_rows(
-            {"x": data, "target": target, "condition": condition}, self._shapes, weight
-        )
+    def _open_rows(self, data: Any, target: Any, condition: Any, weight: Any = None) -> Rows:
+        columns = {"x": data, "target": target, "condition": condition}
+        return open_rows(columns, self._shapes, weight)
 
-    def _open_rows_to_encode(
-        self, data: RowsLike, condition: RowsLike | None = None, name: str = "data"
-    ) -> Rows:
+    def _open_inputs(self, data: Any, condition: Any, name: str = "data", shape: Any = ()) -> Rows:
         self._require_trained()
         shapes = {k: v for k, v in self._shapes.items() if k != "target"}
+        shapes["x"] = shape or shapes["x"]
         return open_rows({"x": data, "condition": condition}, shapes, name=name)
 
-    def _feed(
-        self, chunk: Chunk, columns: Mapping[str, tf.Tensor] | None = None
-    ) -> dict[tf.Tensor, Any]:
-        columns = columns or self._columns
-        return {columns[name]: column for name, column in chunk.columns.items()}
+    def _feed(self, chunk: Chunk, columns: Any = None) -> dict[tf.Tensor, Any]:
+        return {(columns or self._columns)[name]: rows for name, rows in chunk.columns.items()}
 
     def _run(
         self,
@@ -754,10 +662,10 @@ class Autoencoder:
         columns: Mapping[str, tf.Tensor] | None = None,
         key: tuple[tf.Tensor, int, int] | None = None,
     ) -> np.ndarray:
-        """Fetch a tensor of n rows for n rows, chunk by chunk, so that memory stays bounded.
+        """Fetch a tensor of n rows, chunk by chunk, so that memory stays bounded.
 
-        Where it needs random numbers, `key` is the placeholder [2] of their seed, the seed and a
-        number, to which that of each chunk's first row is added.
+        The key of random numbers is the placeholder [2] of their seed, the seed, and a number to
+        which that of each chunk's first row is added.
         """
         results, start = [], 0
         for chunk in rows.chunks():
@@ -768,62 +676,9 @@ class Autoencoder:
             start += len(chunk.x)
         return results[0] if len(results) == 1 else np.concatenate(results)
 
-    def _initialise(self, fitted: dict[str, np.ndarray]) -> None:
-        """Set all variables to their initial values, and those fitted to the data to theirs."""
-        self.session.run(self.init)
-        variables.write(self.session, fitted | self._start)
-
-    def _fit(self, rows: Rows) -> dict[str, np.ndarray]:
-        """Return the variables of scalers and baselines, by name, after one pass over the rows."""
-        return statistics.fit(rows, self._input_scaler, self._target_scaler, self._baselines)
-
-    def _scale(self, chunk: Chunk) -> Chunk:
-        """Return a chunk as the loop takes it."""
-        fetch = {name: self._scaled[name] for name in chunk.columns}
-        return chunk._replace(columns=self.session.run(fetch, self._feed(chunk)))
-
-    def _losses(self, mean_errors: np.ndarray) -> np.ndarray:
-        """Return the losses [m] of mean row errors [m]."""
-        return self.session.run(self._mean_losses, {self._mean_errors: mean_errors})
-
-    def _loss_on(self, rows: Rows) -> float:
-        """Return the loss over all rows, by weight."""
-        errors, weights = 0.0, 0.0
-        for chunk in rows.chunks():
-            found = self.session.run(self._row_errors, self._feed(chunk)).astype(np.float64)  # [m]
-            weight = np.ones(len(found)) if chunk.weight is None else chunk.weight  # [m]
-            errors += float(weight @ found)
-            weights += float(weight.sum())
-        return float(self._losses(np.array([errors / weights]))[0])
-
-    def _log_entries(
-        self, rows: Rows, image_shape: Sequence[int] | None
-    ) -> tuple[dict[str, np.ndarray], np.ndarray | None]:
-        """Return weights by name, and some images beside their reconstructions, for the log."""
-        if image_shape is None:
-            return self.weights, None
-        some = next(rows.chunks()).part(slice(LOGGED))
-        decoded = self.session.run(self.decoded, self._feed(some))  # [LOGGED, target_dim]
-        pair = [a.reshape(-1, *image_shape) for a in (some.target, decoded)]
-        return self.weights, np.concatenate(pair, axis=2)  # [LOGGED, height, 2 width, ...]
-
-    def _logged_shape(self, image_shape: Sequence[int] | None) -> Sequence[int] | None:
-        """Return the shape of images in the log: the caller's, or else the network's."""
-        shape = self._shapes["target"]
-        if image_shape is not None:
-            return checks.image_shape("image_shape", image_shape, math.prod(shape))
-        return shape if len(shape) == 3 and shape[2] in checks.CHANNELS else None
-
     def _shaped_as(self, data: RowsLike, rows: np.ndarray, column: str) -> np.ndarray:
         """Return rows [n, d] as images if the data that a caller gave are images."""
-        images = getattr(data, "ndim", 2) > 2
-        return rows.reshape(-1, *self._shapes[column]) if images else rows
-
-    def _to_resume(self) -> TrainingState:
-        """Return the state to resume, from the checkpoint if this model is not trained."""
-        if self._state is None and self.checkpoint is not None:
-            self._restore(self.checkpoint)
-        return self._require_trained()
+        return rows.reshape(-1, *self._shapes[column]) if getattr(data, "ndim", 2) > 2 else rows
 
     def _require_open(self) -> None:
         if self._closed:
@@ -843,34 +698,3 @@ class Autoencoder:
                 f"this model was made with the function {self.corruption.function}: to train it, "
                 "load(path, corruption=...) with that function"
             )
-
-
-@contextlib.contextmanager
-def _collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector from a pass over all of TensorFlow in between.
-
-    Its first full pass falls into the building of the first graph, and takes a third of that time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def _default_config() -> tf1.ConfigProto:
-    """Return a configuration that takes GPU memory as needed and does not rewrite the graph.
-
-    TensorFlow would rewrite it at the first run of each fetch: 0.1 to 0.4 s for each model, for
-    steps that are as fast without.
-    """
-    config = tf1.ConfigProto()
-    config.gpu_options.allow_growth = True
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    return config
-
-
-def _random_seed() -> int:
-    return int(np.random.SeedSequence().generate_state(1)[0])

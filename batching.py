@@ -51,12 +51,6 @@ def shuffled(
     cut into runs of neighbours; each buffer holds some runs, drawn from all. So memory follows
     the buffer, and a disk is read run by run.
 
-    Parameters
-    ----------
-    n_rows, size, run : int
-        How many rows there are, fit into a buffer, and lie in a run; `size` at least `run`.
-    generator : numpy.random.Generator
-
     Yields
     ------
     array of int64, shape [m]
@@ -72,18 +66,9 @@ def shuffled(
 
 
 def batches(orders: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarray]:
-    """Cut row numbers into batches; what one array leaves over begins those of the next.
+    """Cut arrays of row numbers [m] into batches [k, batch_size].
 
-    Parameters
-    ----------
-    orders : iterable of arrays of int64, shape [m]
-        The rows of an epoch, as from `shuffled`.
-    batch_size : int
-
-    Yields
-    ------
-    array of int64, shape [k, batch_size]
-        Row numbers; the very last batch is filled up with `PADDING`.
+    What one array leaves over begins those of the next; the last is filled up with `PADDING`.
     """
     left = np.empty(0, np.int64)  # [rows that do not make a batch yet]
     for order in orders:
@@ -96,22 +81,15 @@ def batches(orders: Iterable[np.ndarray], batch_size: int) -> Iterator[np.ndarra
 
 
 def calls(parts: Iterable[np.ndarray], length: int) -> Iterator[np.ndarray]:
-    """Group batches by the call of the session that trains on them.
+    """Group batches [m, batch_size] by the call of the session that trains on them.
 
     A call may hold the end of one epoch and the beginning of the next, so that small data does
     not pay the price of a call for every epoch.
 
-    Parameters
-    ----------
-    parts : iterable of arrays of int64, shape [m, batch_size]
-        As from `batches`, of one epoch or more.
-    length : int
-        The most batches, and so steps, in a call.
-
     Yields
     ------
     array of int64, shape [k, batch_size]
-        Row numbers of k <= length batches; only the last is shorter than `length`.
+        Row numbers of k <= length batches; only the last call is shorter.
     """
     waiting: list[np.ndarray] = []  # parts that do not fill a call yet
     ready = 0  # their batches

@@ -233,11 +233,11 @@ def _members(path: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
             f"{path}: not a .tar.gz, or a damaged one, get it again ({error!r:.200})"
         ) from error
     archive.left = MAX_ARCHIVE
-    found = {name: file for name, file in files.items() if file is not None}
-    missing = [name for name in FILES if name not in found]
+    present = {name: file for name, file in files.items() if file is not None}
+    missing = [name for name in FILES if name not in present]
     if missing:
         raise DamagedError(f"{path}: has no {FOLDER}/{missing[0]}, get the official archive again")
-    return found
+    return present
 
 
 class _BoundedGzip(gzip.GzipFile):

@@ -8,16 +8,16 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from autoencoding.cli import arguments, iris
+from autoencoding.cli import arguments
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     """Run the script with these arguments, the command line's by default."""
-    args = iris.parse(argv, __doc__)
+    args = arguments.parse_iris(argv, __doc__)
     from sklearn.datasets import load_iris
 
     from autoencoder import Autoencoder
-    from autoencoding.reports.evaluation import evaluate
+    from autoencoding import evaluate
 
     data = load_iris().data  # [150, 4], cm
     with Autoencoder(len(data[0]), **arguments.of_model(args)) as ae:

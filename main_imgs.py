@@ -21,7 +21,7 @@ from autoencoding.data.photographs import load_images
 def photograph(path: str, shape: tuple[int, int, int]) -> np.ndarray:
     """Load a photograph, gray and small, as an image [1, height, width, 1] (listing 11.9)."""
     height, width, channels = shape
-    row, _, _ = load_images(path, (height, width), channels=channels)  # [1, d]
+    row, _, _ = load_images(path, (height, width), channels)  # [1, d]
     return row.reshape(1, *shape)  # [1, height, width, channels]
 
 

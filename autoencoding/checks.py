@@ -80,47 +80,29 @@ def image_shape(name: str, value: Any, width: int) -> tuple[int, ...]:
     except TypeError:
         shape = ()
     if len(shape) not in (2, 3) or (len(shape) == 3 and shape[2] not in CHANNELS):
-        wanted = "(height, width) or (height, width, 1, 3 or 4)"
-        raise ValueError(f"{name} must be {wanted}, got {value!r}")
+        expected = "(height, width) or (height, width, 1, 3 or 4)"
+        raise ValueError(f"{name} must be {expected}, got {value!r}")
     if math.prod(shape) != width:
         raise ValueError(f"{name} must have {width} entries in all, got {shape}")
     return shape
 
 
 def rows(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
-    """Check rows of real numbers; `finite` checks their values, chunk by chunk.
+    """Check rows of real numbers [n, d]; `finite` checks their values, chunk by chunk.
 
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for the message.
-    value : array-like, shape [n, d]
-        Array, list, DataFrame, matrix or memory map of any real dtype; it is not changed.
-    shape : tuple of int
-        (d,), the number of columns; or (height, width, channels) of an image: then
-        [n, height, width, channels], or [n, height, width] of one channel, is accepted too.
-
-    Returns
-    -------
-    array, shape [n, d]
-        In its own dtype, without a copy if the value is an array already.
-
-    Raises
-    ------
-    ValueError
-        Another shape, empty, or not real numbers.
-    TypeError
-        A sparse matrix.
+    The value is an array, list, DataFrame, matrix or memory map of any real dtype; it is not
+    changed, and not copied if it is an array. The shape is (d,), or (height, width, channels) of an
+    image: then [n, height, width, channels], or [n, height, width] of one channel, is taken too.
     """
-    array, wanted = _real(name, value), math.prod(shape)
+    array, columns = _real(name, value), math.prod(shape)
     if len(shape) == 3 and array.shape[1:] in (shape, shape[:2] if shape[2] == 1 else shape):
-        array = array.reshape(len(array), wanted)  # [n, d]
+        array = array.reshape(len(array), columns)  # [n, d]
     if array.ndim != 2:
         hint = "; one row is reshape(1, -1)" if array.ndim == 1 else ""
         images = f", or be images {list(shape)}" if len(shape) == 3 else ""
         raise ValueError(f"{name} must have 2 dimensions{images}, got shape {array.shape}{hint}")
-    if array.shape[1] != wanted:
-        raise ValueError(f"{name} must have {wanted} columns, got {array.shape[1]}")
+    if array.shape[1] != columns:
+        raise ValueError(f"{name} must have {columns} columns, got {array.shape[1]}")
     if not len(array):
         raise ValueError(f"{name} must have at least one row, got shape {array.shape}")
     return array  # [n, d]
@@ -154,13 +136,7 @@ def weights(name: str, value: Any, n_rows: int) -> np.ndarray:
 def finite(name: str, array: np.ndarray, numbers: Sequence[int] | np.ndarray | None = None) -> None:
     """Raise a ValueError for an entry of rows [m, d] that is not finite as float32.
 
-    Parameters
-    ----------
-    name : str
-        Name of the argument, for the message.
-    array : array, shape [m, d]
-    numbers : sequence of int, length m, optional
-        Row numbers for the message; 0, 1, ... by default.
+    `numbers` [m] are those of the rows in the message; 0, 1, ... by default.
     """
     if array.dtype.kind != "f":
         return

@@ -33,8 +33,8 @@ IN_MEMORY = 1 << 18  # rows, 1 GB
 def anonymous_memory() -> float:
     """GB of this process that no file stands for."""
     status = Path("/proc/self/status").read_text()
-    found = re.search(r"RssAnon:\s+(\d+) kB", status)
-    return int(found[1]) / 1e6 if found else float("nan")
+    result = re.search(r"RssAnon:\s+(\d+) kB", status)
+    return int(result[1]) / 1e6 if result else float("nan")
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""How well outliers are found: this project's detector beside others, on the same splits.
+"""Measure how well outliers are found: this project's detector beside others, on the same splits.
 
     python -m benchmarks.outliers --data FOLDER
 
@@ -60,7 +60,7 @@ def detectors() -> dict[str, Callable[[], Any]]:
     """What is compared, by name: each makes a detector."""
     ours = partial(AutoencoderOutlierDetector, random_state=0)
     deviations = {"scaling": {"name": "feature", "deviations": 1.0}}
-    found: dict[str, Callable[[], Any]] = {
+    results: dict[str, Callable[[], Any]] = {
         "this project": ours,
         "- scale: std": partial(ours, model_params=deviations),
         "- and loss: mse": partial(ours, model_params={**deviations, "loss": "mse"}),
@@ -74,17 +74,17 @@ def detectors() -> dict[str, Callable[[], Any]]:
         from pyod.models.auto_encoder import AutoEncoder
         from pyod.models.vae import VAE
 
-        found["PyOD PCA"] = lambda: pca.PCA(random_state=0)
-        found["PyOD AutoEncoder"] = lambda: AutoEncoder(random_state=0, verbose=0)
-        found["PyOD VAE"] = lambda: VAE(random_state=0, verbose=0)
-    return found
+        results["PyOD PCA"] = lambda: pca.PCA(random_state=0)
+        results["PyOD AutoEncoder"] = lambda: AutoEncoder(random_state=0, verbose=0)
+        results["PyOD VAE"] = lambda: VAE(random_state=0, verbose=0)
+    return results
 
 
 def sets(folder: Path) -> Iterator[tuple[str, np.ndarray, np.ndarray]]:
     """Name, rows [n, d] and labels [n] of each set in a folder."""
     for path in sorted([*folder.glob("*.mat"), *folder.glob("*.npz")]):
-        held = loadmat(path) if path.suffix == ".mat" else np.load(path, allow_pickle=False)
-        yield path.stem, np.asarray(held["X"], float), np.ravel(held["y"]).astype(int)
+        content = loadmat(path) if path.suffix == ".mat" else np.load(path, allow_pickle=False)
+        yield path.stem, np.asarray(content["X"], float), np.ravel(content["y"]).astype(int)
 
 
 def measure(detector: Any, train: np.ndarray, test: np.ndarray, labels: np.ndarray) -> Figures:
@@ -106,22 +106,22 @@ def measure(detector: Any, train: np.ndarray, test: np.ndarray, labels: np.ndarr
 
 def repeated(X: np.ndarray, y: np.ndarray) -> dict[str, list[Figures]]:
     """Figures of each split, by detector; each detector is made once, and fitted to every split."""
-    made = {name: make() for name, make in detectors().items()}
-    found: dict[str, list[Figures]] = {name: [] for name in made}
+    models = {name: make() for name, make in detectors().items()}
+    results: dict[str, list[Figures]] = {name: [] for name in models}
     for seed in range(REPETITIONS):
         train, test, _, labels = train_test_split(X, y, test_size=0.4, random_state=seed)
         scaler = StandardScaler().fit(train)
-        for name, detector in made.items():
-            found[name].append(
+        for name, detector in models.items():
+            results[name].append(
                 measure(detector, scaler.transform(train), scaler.transform(test), labels)
             )
-    return found
+    return results
 
 
-def print_set(title: str, found: Mapping[str, list[Figures]]) -> None:
+def print_set(title: str, results: Mapping[str, list[Figures]]) -> None:
     """Print mean and deviations of each detector on a set."""
     print(f"\n{title}")
-    for name, figures in found.items():
+    for name, figures in results.items():
         auc, precision, seconds = np.array(figures).T  # [repetitions] each
         print(
             f"  {name:17} AUC {auc.mean():.3f} +- {auc.std():.3f}"
@@ -135,8 +135,8 @@ def print_means(every: list[dict[str, list[Figures]]]) -> None:
     print(f"\nmean of {len(every)} sets, {REPETITIONS} splits each")
     ours = None
     for name in every[0]:
-        auc, precision, seconds = np.mean([found[name] for found in every], axis=(0, 1))
-        first = np.mean([found[name][0].seconds for found in every])
+        auc, precision, seconds = np.mean([results[name] for results in every], axis=(0, 1))
+        first = np.mean([results[name][0].seconds for results in every])
         ours = ours or (seconds, first)
         print(
             f"  {name:17} AUC {auc:.4f}   AP {precision:.4f}   fit {seconds:6.3f} s, the first "

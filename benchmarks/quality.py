@@ -39,11 +39,12 @@ def iris() -> None:
         start = time.perf_counter()
         with Autoencoder(4, 1, seed=seed, checkpoint=None) as ae:
             ae.train(data, batch_size=1, verbose=False)
-            found = evaluate(ae, data)
+            evaluation = evaluate(ae, data)
         seconds = time.perf_counter() - start
-        ratios.append(found.ratio)
-        print(f"seed {seed:2d}       {found.rmse:.5f}  {seconds:6.1f} s  {found.ratio:.4f} of PCA")
-    print(f"PCA           {found.pca_rmse:.5f}; worst ratio {max(ratios):.4f}")
+        ratios.append(evaluation.ratio)
+        figures = f"{evaluation.rmse:.5f}  {seconds:6.1f} s  {evaluation.ratio:.4f} of PCA"
+        print(f"seed {seed:2d}       {figures}")
+    print(f"PCA           {evaluation.pca_rmse:.5f}; worst ratio {max(ratios):.4f}")
 
 
 def horses(path: Path) -> None:

@@ -21,7 +21,7 @@ def flowers(iris):
 def test_the_class_shows_each_listing_in_its_order():
     """Listings 11.1 to 11.5: scopes, loss, optimizer, saver, train and test, top to bottom."""
     source = (ROOT / "autoencoder.py").read_text()
-    shown = ['"encode"', '"decode"', "RMSE", "RMSProp", "saver()", "def train", "def test"]
+    shown = ['"encode"', '"decode"', "RMSE", "RMSProp", "Saver(", "def train", "def test"]
     body = source[source.index("class Autoencoder") :]
     places = [body.index(text) for text in shown]
     assert places == sorted(places)

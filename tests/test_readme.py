@@ -2,10 +2,13 @@
 
 import re
 
-import numpy as np
 import pytest
 from processes import ROOT, run_script
 
+from autoencoder import PARTS
+from autoencoding.models import MODELS
+from autoencoding.parts.corruptions import CORRUPTIONS
+from autoencoding.parts.optimizers import OPTIMIZERS
 from autoencoding.training.run import Run
 
 TUTORIAL = ROOT / "docs" / "outliers.md"
@@ -41,29 +44,21 @@ def test_the_first_example_of_the_readme_runs(iris, capsys):
     assert printed.count("reconstructed") == 1
 
 
-def test_the_estimators_of_the_readme_run(iris):
-    names = run(examples_of(ROOT / "README.md")[1], X=iris)
-    assert names["codes"].shape == (150, 2)
-    assert names["why"].shape == (names["odd"].sum(), 4)
-
-
-def test_the_family_of_the_readme_runs(one_epoch):
-    generator = np.random.default_rng(0)
-    images = generator.integers(0, 256, (6, 784))
-    gray, colour = generator.uniform(size=(4, 32, 32, 1)), generator.uniform(size=(4, 32, 32, 3))
-    example = examples_of(ROOT / "README.md")[2]
-    names = run(example, images=images, gray=gray, colour=colour)
-    assert names["clean"].shape == (6, 784)
-    assert names["new"].shape == (16, 784)
-    assert names["all_at_once"].code.stochastic
+def test_the_page_of_models_names_them_all():
+    page = (ROOT / "docs" / "models.md").read_text()
+    rows = re.findall(r"^\| `(\w+)` \| .*`(\w+)`", page, re.MULTILINE)
+    assert rows == [(model, entry.name) for model, entry in MODELS.items()]
+    parts = {**PARTS, "corruption": CORRUPTIONS, "optimizer": OPTIMIZERS}
+    for argument, names in parts.items():
+        (row,) = re.findall(rf"^\| `{argument}=` \|(.*)", page, re.MULTILINE)
+        choices = re.findall(r'`"?([\w-]+)"?`', row)
+        assert {str(name) for name in names} <= set(choices), argument
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 @pytest.mark.parametrize("page", sorted({*PAGES} - {TUTORIAL}), ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run(page, one_epoch):
-    examples = examples_of(page)
-    assert examples
-    for example in examples:
+    for example in examples_of(page):
         run(example)
 
 

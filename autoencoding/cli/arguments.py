@@ -20,6 +20,26 @@ if TYPE_CHECKING:
     from autoencoder import Autoencoder
 
 
+def _reader(convert: Callable[[str], Any], check: Callable[..., Any], **limits: int) -> Any:
+    """Return a function for argparse, which holds an argument to what a model will hold it to."""
+
+    def read(text: str) -> Any:
+        value = convert(text)
+        try:
+            return check("it", value, **limits)
+        except ValueError as error:
+            raise argparse.ArgumentTypeError(str(error)) from None
+
+    read.__name__ = "number"  # in argparse's own message
+    return read
+
+
+count = _reader(int, checks.integer)  # a whole number above 0
+share = _reader(float, checks.number, above=0, below=1)
+_seed = _reader(int, checks.integer, minimum=0)
+_rate = _reader(float, checks.number, above=0)
+
+
 def parser(
     description: str | None,
     *,
@@ -48,16 +68,6 @@ def parser(
     add("--patience", type=count, help="epochs without a better one, after which to stop")
     add("--log", help="folder for TensorBoard")
     return parser
-
-
-def count(text: str) -> int:
-    """Read a whole number above 0, for argparse."""
-    return _checked(checks.integer, int(text))
-
-
-def share(text: str) -> float:
-    """Read a number between 0 and 1, for argparse."""
-    return _checked(checks.number, float(text), above=0, below=1)
 
 
 def file(text: str) -> str:
@@ -122,30 +132,22 @@ def stopped_by_signals() -> Iterator[None]:
             signal.signal(number, handler)
 
 
-def refuse_table_options(options: Sequence[str]) -> None:
-    """End `main.py` with the name of the script for tables if it was given a table's options."""
-    names = {option.partition("=")[0] for option in options}
+def parse_iris(
+    argv: Sequence[str] | None, description: str | None, prog: str | None = None
+) -> argparse.Namespace:
+    """Read the arguments of `main.py`, the command line's by default; refuse those of a table."""
+    iris = parser(description, prog=prog, hidden=1, batch_size=1, checkpoint="./model.ckpt")
+    args, others = iris.parse_known_args(argv)
+    names = {option.partition("=")[0] for option in others}
     table = {"--data", "--drop", "--load", "--score", "--model", "--output", "--target"} & names
     if table:
         sys.exit(f"main.py trains on Iris alone: {' '.join(sorted(table))} is for main_table.py")
+    if others:
+        iris.error(f"unrecognized arguments: {' '.join(others)}")
+    quiet_tensorflow()
+    return args
 
 
 def quiet_tensorflow() -> None:
     """Keep TensorFlow's C++ side from reporting GPUs it did not find; before its import."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
-
-
-def _seed(text: str) -> int:
-    return _checked(checks.integer, int(text), minimum=0)
-
-
-def _rate(text: str) -> float:
-    return _checked(checks.number, float(text), above=0)
-
-
-def _checked(check: Callable[..., Any], value: float, **limits: int) -> Any:
-    """Hold an argument to what the model will hold it to; argparse names it itself."""
-    try:
-        return check("it", value, **limits)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None

@@ -9,10 +9,6 @@ from typing import Any
 
 import numpy as np
 import pandas as pd
-from sklearn.compose import ColumnTransformer
-from sklearn.impute import SimpleImputer
-from sklearn.pipeline import make_pipeline
-from sklearn.preprocessing import OneHotEncoder
 
 MOST = 50  # categories of a column that get a number each, the most frequent ones
 NEARLY_ALL = 0.9  # a column of text, so much of which are numbers, is one of numbers with mistakes
@@ -42,27 +38,24 @@ class Columns:
 
     @classmethod
     def of(cls, table: pd.DataFrame, source: str) -> Columns:
-        """Find out about the columns of a table; errors name its source, column and row."""
+        """Describe the columns of a table; errors name its source, column and row."""
         numbers = {n: _numbers(table[n], source) for n in table if _is_numeric(table[n], source)}
-        frame = pd.DataFrame(numbers, index=table.index)
-        empty = [name for name in frame if frame[name].isna().all()]
+        empty = [name for name, column in numbers.items() if np.isnan(column).all()]
         if empty:
             raise ValueError(f"{source}: column {empty[0]!r} is empty: leave it out")
-        medians = SimpleImputer(strategy="median").fit(frame).statistics_ if numbers else []
-        text = [name for name in table if name not in numbers]
         return cls(
             list(table.columns),
-            dict(zip(numbers, map(float, medians), strict=True)),
-            {name: _frequent(_text(table[name])) for name in text},
+            {name: float(np.nanmedian(column)) for name, column in numbers.items()},
+            {name: _frequent(_text(table[name])) for name in table if name not in numbers},
         )
 
     @classmethod
-    def from_json(cls, found: Mapping[str, Any]) -> Columns:
-        """Make again what `to_json` has described."""
-        return cls(list(found["names"]), dict(found["medians"]), dict(found["categories"]))
+    def from_json(cls, saved: Mapping[str, Any]) -> Columns:
+        """Return the columns that `to_json` has described."""
+        return cls(list(saved["names"]), dict(saved["medians"]), dict(saved["categories"]))
 
     def to_json(self) -> dict[str, Any]:
-        """Describe this with lists, dicts, text and numbers."""
+        """Describe the columns with lists, dicts, text and numbers."""
         return asdict(self)
 
     @property
@@ -78,7 +71,7 @@ class Columns:
         return np.array([self.names.index(name) for name in [*self.medians, *text]])
 
     def encode(self, table: pd.DataFrame, source: str) -> np.ndarray:
-        """Rows of numbers [n, d] float64 of a table that has these columns, and maybe others.
+        """Return a table that has these columns, and maybe others, as numbers, float64 [n, d].
 
         Raises
         ------
@@ -88,12 +81,17 @@ class Columns:
         missing = [name for name in self.names if name not in table]
         if missing:
             raise ValueError(f"{source} must have the column {missing[0]!r}, got {list(table)}")
-        columns = {name: _numbers(table[name], source) for name in self.medians}
-        columns |= {name: _text(table[name]) for name in self.categories}
-        return self._transformer.transform(pd.DataFrame(columns, index=table.index))
+        parts = []  # each [n] or [n, words]
+        for name, median in self.medians.items():
+            column = _numbers(table[name], source)  # [n]
+            parts.append(np.where(np.isnan(column), median, column))
+        for name, words in self.categories.items():
+            text = _text(table[name]).fillna(MISSING).to_numpy(object)  # [n]
+            parts.append(text[:, None] == np.array(words, object))
+        return np.column_stack(parts).astype(np.float64)  # [n, d]
 
     def decode(self, rows: np.ndarray) -> pd.DataFrame:
-        """A table of rows of numbers [n, d]; of each column of text, the category that is most."""
+        """Return rows [n, d] as a table; of text, the category with the largest number."""
         parts = {name: rows[:, self.owners == i] for i, name in enumerate(self.names)}
         return pd.DataFrame(
             {
@@ -104,27 +102,9 @@ class Columns:
             }
         )
 
-    @cached_property
-    def _transformer(self) -> ColumnTransformer:
-        """The encoder, fitted on one row that holds the medians."""
-        text = make_pipeline(
-            SimpleImputer(strategy="constant", fill_value=MISSING),
-            OneHotEncoder(
-                categories=list(self.categories.values()),
-                handle_unknown="ignore",
-                sparse_output=False,
-            ),
-        )
-        numbers = SimpleImputer(strategy="median")
-        made = ColumnTransformer(
-            [("numbers", numbers, list(self.medians)), ("text", text, list(self.categories))]
-        )
-        first = {name: found[0] for name, found in self.categories.items()}
-        return made.fit(pd.DataFrame({**self.medians, **first}, index=[0]))
-
 
 def _is_numeric(column: pd.Series, source: str) -> bool:
-    """Whether a column is one of numbers; an error where it is not one of text either."""
+    """Tell numbers from text; raise a ValueError where a column holds neither."""
     if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
         return True
     if not (
@@ -142,26 +122,26 @@ def _is_numeric(column: pd.Series, source: str) -> bool:
 
 
 def _numbers(column: pd.Series, source: str) -> np.ndarray:
-    """A column as float64 [n], NaN where a cell is empty."""
+    """Return a column as float64 [n], NaN where a cell is empty."""
     text = column.astype(str) if pd.api.types.is_object_dtype(column) else column
-    found = pd.to_numeric(text, errors="coerce").to_numpy(np.float64, na_value=np.nan)  # [n]
+    numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float64, na_value=np.nan)  # [n]
     empty = column.isna().to_numpy()  # [n]
     with np.errstate(over="ignore"):
-        bad = np.flatnonzero(~np.isfinite(found.astype(np.float32)) & ~empty)
+        bad = np.flatnonzero(~np.isfinite(numbers.astype(np.float32)) & ~empty)
     if len(bad):
         value = column.iloc[bad[0]]
         raise ValueError(
             f"{source}: column {column.name!r}, row {bad[0]}: must be a number that is finite as "
             f"float32, or empty, got {value!r}"
         )
-    return found
+    return numbers
 
 
 def _text(column: pd.Series) -> pd.Series:
-    """A column as text, NaN where a cell is empty."""
+    """Return a column as text, NaN where a cell is empty."""
     return column.astype(object).map(str, na_action="ignore").where(column.notna(), np.nan)
 
 
 def _frequent(text: pd.Series) -> list[str]:
-    """The most frequent words of a column, in their order."""
+    """Return the most frequent words of a column, sorted."""
     return sorted(text.fillna(MISSING).value_counts().index[:MOST])

@@ -14,7 +14,7 @@ import cifar
 from autoencoding.data import mnist, photographs
 
 HORSES = "horse"  # the chapter's class
-HELD_OUT = 5  # one photograph of so many is for tests
+EACH = 5  # one photograph of so many is for tests
 
 
 @dataclass(frozen=True, eq=False)
@@ -77,14 +77,14 @@ def load(
 
 
 def sample(channels: int = 1, side: int = 32) -> Images:
-    """Crops of scikit-learn's sample photographs, as `photographs.sample_crops` makes them."""
+    """Return crops of scikit-learn's sample photographs (`photographs.sample_crops`)."""
     train, test = photographs.sample_crops(side, channels)  # [n, d], [m, d]
     shape = -1, side, side, channels
     return Images(train.reshape(shape), test.reshape(shape))
 
 
 def rows(images: NDArray[Any]) -> NDArray[Any]:
-    """Images [n, height, width, channels] as rows [n, height * width * channels]."""
+    """Return images [n, height, width, channels] as rows [n, height * width * channels]."""
     return images.reshape(len(images), -1)  # [n, d]
 
 
@@ -93,33 +93,31 @@ def _has_idx(path: Path) -> bool:
 
 
 def _mnist(path: Path, label: str | None) -> Images:
-    found = mnist.load(path)
-    keep: Any = (slice(None), slice(None))
+    data = mnist.load(path)
+    train, test = slice(None), slice(None)  # rows to keep
     if label not in (None, "all"):
-        classes = sorted({*map(str, found.train_labels)}, key=int)
+        classes = sorted({*map(str, data.train_labels)}, key=int)
         if label not in classes:
-            expected = ", ".join(classes)
-            raise ValueError(f"label must be one of {expected}, or all; got {label!r}")
-        keep = [labels == int(label) for labels in (found.train_labels, found.test_labels)]
-    train, test = found.train[keep[0]][..., None], found.test[keep[1]][..., None]  # [n, h, w, 1]
-    return Images(train, test, found.test_labels[keep[1]])
+            raise ValueError(f"label must be one of {', '.join(classes)}, or all; got {label!r}")
+        train, test = (labels == int(label) for labels in (data.train_labels, data.test_labels))
+    return Images(data.train[train][..., None], data.test[test][..., None], data.test_labels[test])
 
 
 def _photographs(path: Path, channels: int, size: tuple[int, int] | None) -> Images:
-    rows, height, width = photographs.load_images(path, size, channels=channels)  # [n, d]
+    rows, height, width = photographs.load_images(path, size, channels)  # [n, d]
     if len(rows) < 2:
         raise ValueError(f"{path} must have two images or more, one of them for tests; got 1")
-    found = rows.reshape(-1, height, width, channels)  # [n, height, width, channels]
-    test = np.arange(len(found)) % HELD_OUT == 0  # [n]
-    return Images(found[~test], found[test])
+    images = rows.reshape(-1, height, width, channels)  # [n, height, width, channels]
+    test = np.arange(len(images)) % EACH == 0  # [n]
+    return Images(images[~test], images[test])
 
 
 def _cifar(path: Path, channels: int, label: str) -> Images:
-    found = cifar.load(path)
-    planar = (found.train, found.test) if label == "all" else found.of(label)  # [n, 3072] each
-    labels = found.test_labels if label == "all" else None  # [m]
+    data = cifar.load(path)
+    planar = (data.train, data.test) if label == "all" else data.of(label)  # [n, 3072] each
+    labels = data.test_labels if label == "all" else None  # [m]
     if channels == 3:
         train, test = map(cifar.images, planar)  # [n, 32, 32, 3] each
-        return Images(train, test, labels)
-    train, test = (cifar.grayscale(rows).reshape(-1, 32, 32, 1) for rows in planar)
+    else:
+        train, test = (cifar.grayscale(rows).reshape(-1, 32, 32, 1) for rows in planar)
     return Images(train, test, labels)

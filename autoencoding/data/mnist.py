@@ -61,11 +61,11 @@ def load(path: str | os.PathLike[str]) -> Mnist:
 
 
 def _find(folder: Path, part: str) -> Path:
-    """The idx file of a part, whichever of its usual names it has."""
-    found = sorted(folder.glob(f"*{part}?idx?-ubyte*"))
-    if not found:
+    """Return the idx file of a part, whichever of its usual names it has."""
+    files = sorted(folder.glob(f"*{part}?idx?-ubyte*"))
+    if not files:
         raise FileNotFoundError(f"{folder} has no {part}-idx?-ubyte or {part}-idx?-ubyte.gz")
-    return found[0]
+    return files[0]
 
 
 def _idx(file: Path) -> NDArray[np.uint8]:

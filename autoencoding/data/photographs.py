@@ -28,7 +28,6 @@ SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".t
 def load_images(
     path: str | os.PathLike[str],
     size: tuple[int, int] | None = None,
-    factor: float | None = None,
     channels: int = 1,
 ) -> tuple[NDArray[np.float32], int, int]:
     """Load photographs as rows.
@@ -40,8 +39,6 @@ def load_images(
         other files and folders.
     size : (int, int), optional
         Height and width, in pixels, to resize every image to.
-    factor : float, optional
-        What to multiply height and width by instead.
     channels : {1, 3}
         Gray (ITU-R BT.601 luma), or red, green and blue.
 
@@ -58,13 +55,13 @@ def load_images(
         If there is nothing at `path`.
     ValueError
         If a file is no sound image, or too large; if a folder has no image, or images of more
-        than one size; if `size` or `factor` is not positive, or both are given; or `channels`
-        is neither 1 nor 3.
+        than one size; if `size` is not positive; or `channels` is neither 1 nor 3.
     """
-    _check_scale(size, factor)
-    _check_channels(channels)
+    if size is not None and (len(size) != 2 or min(size) < 1):
+        raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
+    _require_channels(channels)
     files = _files(Path(path))
-    images = (_resize(_read(file, channels), size, factor) for file in files)
+    images = (_resize(_read(file, channels), size) for file in files)
     first = next(images)  # [height, width, channels]
     rows = np.empty((len(files), first.size), np.float32)  # [n, height * width * channels]
     for row, file, image in zip(rows, files, chain([first], images), strict=True):
@@ -77,117 +74,45 @@ def load_images(
     return rows, *first.shape[:2]
 
 
-def rows_to_images(rows: NDArray[Any], height: int, width: int) -> NDArray[Any]:
-    """Turn rows back into images.
-
-    Parameters
-    ----------
-    rows : ndarray, [n, height * width]
-    height, width : int
-        In pixels.
-
-    Returns
-    -------
-    ndarray of the same dtype, [n, height, width]
-        A view where NumPy can make one.
-
-    Raises
-    ------
-    ValueError
-        If the rows have another length.
-    """
-    if rows.ndim != 2 or rows.shape[1] != height * width:
-        raise ValueError(
-            f"rows must be [n, {height * width}] for images of {height} x {width} pixels, "
-            f"got {list(rows.shape)}"
-        )
-    return rows.reshape(len(rows), height, width)  # [n, height, width]
-
-
-def crops(
-    photo: NDArray[Any], side: int, stride: int | None = None, channels: int = 1
-) -> NDArray[np.float32]:
-    """Cut a photograph into square crops, from left to right and top to bottom.
-
-    Parameters
-    ----------
-    photo : ndarray, [height, width] or [height, width, 3]
-    side : int
-        Of a crop, in pixels.
-    stride : int, optional
-        Pixels from one crop to the next; `side` by default, so that none overlap. What is left
-        over at the right and at the bottom is dropped.
-    channels : {1, 3}
-        Gray, for which colour becomes its ITU-R BT.601 luma, or red, green and blue.
-
-    Returns
-    -------
-    ndarray of float32, [n, side * side * channels]
-        In the units of `photo`.
-
-    Raises
-    ------
-    ValueError
-        If `photo` has another shape, `side` does not fit in, `stride` is not positive, or
-        `channels` is neither 1 nor 3.
-    """
-    _check_channels(channels)
-    stride = side if stride is None else stride
-    if photo.ndim != 2 and (photo.ndim != 3 or photo.shape[2] != 3):
-        raise ValueError(f"photo must be [height, width] or [height, width, 3], got {photo.shape}")
-    if not 1 <= side <= min(photo.shape[:2]):
-        raise ValueError(f"side must be from 1 to {min(photo.shape[:2])} here, got {side}")
-    if stride < 1:
-        raise ValueError(f"stride must be at least 1, got {stride}")
-    pixels = photo.reshape(*photo.shape[:2], -1)  # [height, width, 1 or 3]
-    if channels == 1 and pixels.shape[2] == 3:
-        pixels = (pixels @ np.array(LUMA, np.float32))[..., None]  # [height, width, 1]
-    pixels = np.broadcast_to(pixels, (*photo.shape[:2], channels))  # [height, width, channels]
-    windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), (0, 1))
-    windows = np.moveaxis(windows[::stride, ::stride], 2, -1)  # [down, across, side, side, c]
-    return windows.astype(np.float32, order="C").reshape(-1, side * side * channels)  # [n, d]
-
-
 def sample_crops(
     side: int = 32, channels: int = 1
 ) -> tuple[NDArray[np.float32], NDArray[np.float32]]:
-    """Cut scikit-learn's two sample photographs, of 427 x 640 pixels each, into crops.
+    """Cut scikit-learn's two sample photographs, of 427 x 640 pixels each, into square crops.
 
     Parameters
     ----------
-    side, channels : int
-        Of a crop, as in `crops`.
+    side : int
+        Of a crop, in pixels.
+    channels : {1, 3}
+        Gray (ITU-R BT.601 luma), or red, green and blue.
 
     Returns
     -------
     train, test : ndarray of float32, [n, side * side * channels], [m, side * side * channels]
         0 to 255. Training crops come from the left four fifths of the photographs, and half
         of each overlaps the next; test crops come from the rest. 1550 and 104 by default.
-
-    Raises
-    ------
-    ValueError
-        As `crops` does.
     """
     from sklearn.datasets import load_sample_images  # slow to import
 
+    _require_channels(channels)
     photos = load_sample_images().images  # 2 of [427, 640, 3]
     split = photos[0].shape[1] * 4 // 5
-    train = [crops(photo[:, :split], side, max(1, side // 2), channels) for photo in photos]
-    test = [crops(photo[:, split:], side, channels=channels) for photo in photos]
+    train = [_crops(photo[:, :split], side, max(1, side // 2), channels) for photo in photos]
+    test = [_crops(photo[:, split:], side, side, channels) for photo in photos]
     return np.concatenate(train), np.concatenate(test)  # [n, d], [m, d]
 
 
-def _check_scale(size: tuple[int, int] | None, factor: float | None) -> None:
-    if size is not None and factor is not None:
-        raise ValueError(f"give size or factor, not both; got {size} and {factor}")
-    if size is not None and (len(size) != 2 or min(size) < 1):
-        raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
-    if factor is not None and not 0 < factor < np.inf:
-        raise ValueError(f"factor must be a positive number, got {factor}")
+def _crops(photo: NDArray[Any], side: int, stride: int, channels: int) -> NDArray[np.float32]:
+    """Cut a photograph [height, width, 3] into crops [n, d], left to right and top to bottom."""
+    pixels = photo  # [height, width, channels]
+    if channels == 1:
+        pixels = (photo @ np.array(LUMA, np.float32))[..., None]  # [height, width, 1]
+    windows = np.lib.stride_tricks.sliding_window_view(pixels, (side, side), (0, 1))
+    windows = np.moveaxis(windows[::stride, ::stride], 2, -1)  # [down, across, side, side, c]
+    return windows.astype(np.float32, order="C").reshape(-1, side * side * channels)  # [n, d]
 
 
-def _check_channels(channels: int) -> None:
+def _require_channels(channels: int) -> None:
     if channels not in (1, 3):
         raise ValueError(f"channels must be 1 (gray) or 3 (RGB), got {channels!r}")
 
@@ -240,11 +165,7 @@ def _decoded(image: Image.Image, channels: int) -> NDArray[np.float32]:
     return pixels.reshape(*pixels.shape[:2], channels)  # [height, width, channels]
 
 
-def _resize(
-    pixels: NDArray[np.float32], size: tuple[int, int] | None, factor: float | None
-) -> NDArray[np.float32]:
-    if factor is not None:
-        size = max(1, round(pixels.shape[0] * factor)), max(1, round(pixels.shape[1] * factor))
+def _resize(pixels: NDArray[np.float32], size: tuple[int, int] | None) -> NDArray[np.float32]:
     if size is None:
         return pixels
     height, width = size

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 import itertools
 import math
-from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -20,9 +20,9 @@ BUFFER_BYTES = 1 << 28  # of float32 rows that are shuffled together
 BUFFER_ROWS = 1 << 22
 RUN_BYTES = 1 << 20  # of neighbours that go into a buffer together, where there are several
 
-
 RowsLike = Any  # what `open_rows` takes as a column, in a word
 Shapes = Mapping[str, Shape]  # of a row in each column: (d,), or (height, width, channels)
+Names = Mapping[str, str]  # of the columns, for messages
 
 
 class Chunk(NamedTuple):
@@ -49,14 +49,7 @@ class Chunk(NamedTuple):
 class Table:
     """Rows with numbers: arrays, memory maps, shards, objects with row indexing.
 
-    Parameters
-    ----------
-    columns : dict of columns, shape [n, d] each
-    weight : array of float32, shape [n], optional
-    names : dict of str
-        Names of the columns, for messages.
-    numbers : array of int64, shape [n], optional
-        Numbers of the rows, for messages; 0, 1, ... by default.
+    Columns are [n, d] each, weights [n]; `numbers` [n] of the rows are for messages.
     """
 
     stable = True  # row numbers stay valid, so that one call may hold steps of several epochs
@@ -65,25 +58,21 @@ class Table:
         self,
         columns: Mapping[str, Column],
         weight: np.ndarray | None,
-        names: Mapping[str, str],
+        names: Names,
         shapes: Shapes,
         numbers: np.ndarray | None = None,
     ) -> None:
         self.columns, self.weight, self.names, self.shapes = columns, weight, names, shapes
-        self.n_rows = len(columns["x"])
-        self.width = width(shapes, columns)
+        self.n_rows, self.width = len(columns["x"]), _width(shapes, columns)
         self.numbers = range(self.n_rows) if numbers is None else numbers
-
-    @property
-    def small(self) -> bool:
-        """Whether all rows fit into one shuffle buffer."""
-        return self.n_rows <= _buffer_rows(self.width)
+        self.small = self.n_rows <= _buffer_rows(self.width)  # all fit into one shuffle buffer
 
     def chunks(self) -> Iterator[Chunk]:
         """Pass over all rows in order; a ValueError where one is not finite as float32."""
         for part in checks.slices(self.n_rows, self.width):
             chunk = self.take(part)
-            _require_finite(chunk, self.names, self.numbers[part])
+            for key, column in chunk.columns.items():
+                checks.finite(self.names[key], column, self.numbers[part])
             yield chunk
 
     def orders(self, generator: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
@@ -105,42 +94,35 @@ class Table:
                 f"validation must leave a row on both sides: {fraction} of {self.n_rows} is {count}"
             )
         order = np.random.default_rng([seed, self.n_rows]).permutation(self.n_rows)  # [n]
-        return self._selected(np.sort(order[count:])), self._selected(np.sort(order[:count]))
-
-    def _selected(self, numbers: np.ndarray) -> Table:
-        columns = {name: Selected(column, numbers) for name, column in self.columns.items()}
-        weight = None if self.weight is None else _relative(self.weight[numbers])  # [m]
-        return Table(columns, weight, self.names, self.shapes, numbers)
+        parts = []
+        for numbers in (np.sort(order[count:]), np.sort(order[:count])):  # [m] each
+            columns = {name: Selected(column, numbers) for name, column in self.columns.items()}
+            weight = None if self.weight is None else _relative(self.weight[numbers])  # [m]
+            parts.append(Table(columns, weight, self.names, self.shapes, numbers))
+        return parts[0], parts[1]
 
 
 class Stream:
-    """Rows without numbers: an object that yields arrays of rows [m, d] whenever it is iterated.
-
-    Parameters
-    ----------
-    columns : dict of iterables of arrays, shape [m, d]
-        They yield arrays of the same lengths.
-    names : dict of str
-        Names of the columns, for messages.
-    """
+    """Rows without numbers: columns that yield arrays [m, d] whenever they are iterated."""
 
     stable = False
     small = False
     weight = None
 
-    def __init__(
-        self, columns: Mapping[str, Iterable[Any]], names: Mapping[str, str], shapes: Shapes
-    ) -> None:
+    def __init__(self, columns: Mapping[str, Iterable[Any]], names: Names, shapes: Shapes) -> None:
         self.columns, self.names, self.shapes = columns, names, shapes
-        self.width = width(shapes, columns)
+        self.width = _width(shapes, columns)
         self.n_rows = 0  # unknown until the first pass
         self._buffer: Chunk
 
     def chunks(self) -> Iterator[Chunk]:
         """Pass over all rows in order, as `Table.chunks` does, and count them."""
-        start = 0
-        for chunk in self._chunks():
-            _require_finite(chunk, self.names, range(start, start + len(chunk.x)))
+        names, missing, start = self.names, object(), 0
+        for values in itertools.zip_longest(*self.columns.values(), fillvalue=missing):
+            if any(value is missing for value in values):
+                others = _others(names, self.columns)
+                raise ValueError(f"{others} must come in as many chunks as {names['x']}")
+            chunk = self._chunk(dict(zip(self.columns, values, strict=True)), start)
             start += len(chunk.x)
             if 0 < self.n_rows < start:
                 break
@@ -148,36 +130,26 @@ class Stream:
         if start == 0 or self.n_rows not in (0, start):
             expected = f"{self.n_rows} rows" if self.n_rows else "at least one row"
             raise ValueError(
-                f"{self.names['x']} must give {expected} whenever it is iterated, "
-                f"got {start} or more"
+                f"{names['x']} must give {expected} whenever it is iterated, got {start} or more"
             )
         self.n_rows = start
 
-    def _chunks(self) -> Iterator[Chunk]:
-        """Yield chunks whose columns have the same length."""
-        names, missing, start = self.names, object(), 0
-        for values in itertools.zip_longest(*self.columns.values(), fillvalue=missing):
-            if any(value is missing for value in values):
-                others = _others(names, self.columns)
-                raise ValueError(f"{others} must come in as many chunks as {names['x']}")
-            # copies, as the caller may fill one array again and again
-            columns = {
-                key: np.array(checks.rows(names[key], value, self.shapes[key]))
-                for key, value in zip(self.columns, values, strict=True)
-            }  # each [m, d]
-            for key, column in columns.items():
-                if len(column) != len(columns["x"]):
-                    raise ValueError(
-                        f"{names[key]} must come in chunks of the lengths of {names['x']}'s, got "
-                        f"{len(column)} rows to {len(columns['x'])} after row {start}"
-                    )
-            start += len(columns["x"])
-            yield Chunk(columns, None)
+    def _chunk(self, values: Mapping[str, Any], start: int) -> Chunk:
+        """Check the arrays [m, d] that have come after `start` rows, and copy them.
 
-    def split(self, fraction: float, seed: int) -> tuple[Table, Table]:
-        """Raise a ValueError: rows without numbers can't be drawn."""
-        name = self.names["x"]
-        raise ValueError(f"validation must be rows of its own where {name} is iterated")
+        The caller may fill one array again and again.
+        """
+        columns = {}
+        for key, value in values.items():
+            columns[key] = np.array(checks.rows(self.names[key], value, self.shapes[key]))  # [m, d]
+            m = len(columns["x"])
+            if len(columns[key]) != m:
+                raise ValueError(
+                    f"{self.names[key]} must come in chunks of the lengths of {self.names['x']}'s, "
+                    f"got {len(columns[key])} rows to {m} after row {start}"
+                )
+            checks.finite(self.names[key], columns[key], range(start, start + m))
+        return Chunk(columns, None)
 
     def orders(self, generator: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
         """Yield a random order [m] of each shuffle buffer; valid for `take` until the next one."""
@@ -204,14 +176,14 @@ Rows = Table | Stream
 
 
 def open_rows(
-    given: Mapping[str, Any], shapes: Shapes, weight: Any = None, name: str = "data"
+    columns: Mapping[str, Any], shapes: Shapes, weight: Any = None, name: str = "data"
 ) -> Rows:
     """Check the columns that a caller gave, but for finite values, which `chunks` checks.
 
     Parameters
     ----------
-    given : dict
-        Columns: array-like, shards, object with row indexing, or iterable of arrays; or None.
+    columns : dict
+        Array-like, shards, object with row indexing, iterable of arrays; or None.
     shapes : dict of tuples
         Shape of a row in each column that the model takes.
     weight : array-like, shape [n], or None
@@ -222,50 +194,50 @@ def open_rows(
     ------
     ValueError, TypeError
         As `checks.rows`; or a column is missing or unexpected; or columns differ in length or
-        kind; or one is an iterator, which can be passed over only once.
+        kind.
     """
-    given = {key: value for key, value in given.items() if value is not None}
-    names = {key: name if key == "x" else key for key in (*shapes, *given)}
-    _require(given, shapes, names)
-    columns = {key: _open(key, names[key], value, shapes[key]) for key, value in given.items()}
-    x = columns["x"]
+    names = {key: name if key == "x" else key for key in (*shapes, *columns)}
+    for key, shape in shapes.items():
+        optional = key == "target" and math.prod(shape) == math.prod(shapes["x"])
+        if columns.get(key) is None and not optional:
+            raise ValueError(f"{names[key]} must be given: {math.prod(shape)} columns")
+    opened: dict[str, Any] = {}
+    for key, value in columns.items():
+        if value is not None:
+            if key not in shapes:
+                raise ValueError(f"{names[key]} is given, but this model takes none")
+            opened[key] = _open(key, names[key], value, shapes[key])
+    x = opened["x"]
     if not hasattr(x, "__getitem__"):
-        if weight is not None or any(hasattr(c, "__getitem__") for c in columns.values()):
-            others = _others(names, columns) or "target"
+        if weight is not None or any(hasattr(c, "__getitem__") for c in opened.values()):
+            others = _others(names, opened) or "target"
             raise ValueError(
                 f"{name} is iterated, so {others} must be too, and sample_weight is not possible"
             )
-        return Stream(columns, names, shapes)
-    for key, column in columns.items():
+        return Stream(opened, names, shapes)
+    for key, column in opened.items():
         if not hasattr(column, "__getitem__") or len(column) != len(x):
             known = hasattr(column, "__len__")
             got = f"{len(column)} rows" if known else "an iterable without row numbers"
             raise ValueError(f"{names[key]} must have {len(x)} rows, as {name} has, got {got}")
     w = None if weight is None else checks.weights("sample_weight", weight, len(x))  # [n]
-    return Table(columns, None if w is None else _relative(w), names, shapes)
+    return Table(opened, None if w is None else _relative(w), names, shapes)
 
 
 def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
     """Return the rows to train on, and those to validate on if there are any.
 
-    Parameters
-    ----------
-    rows : Rows
-        From `open_rows`.
-    validation : float, rows or None
-        A share of the rows, drawn by the seed; or other rows, in a tuple with their target and
-        condition if there are such columns.
-    seed : int
-
-    Raises
-    ------
-    ValueError, TypeError
-        As `open_rows`; or the share leaves no row on one side; or a row is not finite.
+    These are a share of the rows, drawn by the seed; or other rows, in a tuple with their target
+    and condition if there are such columns.
     """
     if validation is None:
         return rows, None
     others: Rows
     if checks.is_number(validation):
+        if isinstance(rows, Stream):
+            raise ValueError(
+                f"validation must be rows of its own, as {rows.names['x']} is iterated"
+            )
         rows, others = rows.split(checks.number("validation", validation, above=0, below=1), seed)
     else:
         if len(rows.columns) == 1:
@@ -273,8 +245,8 @@ def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
         elif not isinstance(validation, (tuple, list)) or len(validation) != len(rows.columns):
             names = _others(rows.names, rows.columns)
             raise ValueError(f"validation must be a share, or a tuple: rows, and their {names}")
-        given = dict(zip(rows.columns, validation, strict=True))
-        others = open_rows(given, rows.shapes, name="validation")
+        columns = dict(zip(rows.columns, validation, strict=True))
+        others = open_rows(columns, rows.shapes, name="validation")
     check(others)
     return rows, others
 
@@ -285,13 +257,8 @@ def check(rows: Rows) -> None:
         pass
 
 
-def width(shapes: Shapes, columns: Iterable[str]) -> int:
-    """Return how many numbers a row has in these columns."""
-    return sum(math.prod(shapes[key]) for key in columns)
-
-
 def joined(chunks: Sequence[Chunk]) -> Chunk:
-    """Concatenate chunks."""
+    """Concatenate chunks; a single one is not copied."""
     if len(chunks) == 1:
         return chunks[0]
     columns = {key: np.concatenate([c.columns[key] for c in chunks]) for key in chunks[0].columns}
@@ -300,38 +267,17 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
 
 
 def _open(key: str, name: str, value: Any, shape: Shape) -> Any:
-    if key == "condition" and _are_labels(value):
-        return checks.one_hot(name, value, math.prod(shape))
-    if isinstance(value, np.ndarray):
+    listed = isinstance(value, Sequence) and len(value) > 0
+    first = value[0] if listed else None
+    if key == "condition" and (checks.is_number(first) or getattr(value, "ndim", None) == 1):
+        return checks.one_hot(name, value, math.prod(shape))  # a class number for each row
+    if isinstance(value, np.ndarray) or isinstance(first, list):
         return checks.rows(name, value, shape)
     return open_column(name, value, shape)
 
 
-def _require(given: Collection[str], shapes: Shapes, names: Mapping[str, str]) -> None:
-    """Raise a ValueError where a column is missing or unexpected."""
-    for key, shape in shapes.items():
-        optional = key == "target" and math.prod(shape) == math.prod(shapes["x"])
-        if key not in given and not optional:
-            raise ValueError(f"{names[key]} must be given: {math.prod(shape)} columns")
-    for key in given:
-        if key not in shapes:
-            raise ValueError(f"{names[key]} is given, but this model takes none")
-
-
-def _require_finite(chunk: Chunk, names: Mapping[str, str], numbers: Any) -> None:
-    for key, column in chunk.columns.items():
-        checks.finite(names[key], column, numbers)
-
-
-def _others(names: Mapping[str, str], columns: Iterable[str]) -> str:
+def _others(names: Names, columns: Iterable[str]) -> str:
     return " and ".join(names[key] for key in columns if key != "x")
-
-
-def _are_labels(value: Any) -> bool:
-    """Tell whether there is one number for each row, without reading what may be on a disk."""
-    if isinstance(value, Sequence):
-        return len(value) > 0 and checks.is_number(value[0])
-    return getattr(value, "ndim", None) == 1
 
 
 def _relative(weight: np.ndarray) -> np.ndarray:
@@ -340,6 +286,11 @@ def _relative(weight: np.ndarray) -> np.ndarray:
     if not mean:
         raise ValueError("sample_weight must not be 0 for every row on one side of validation")
     return (weight / mean).astype(np.float32)  # [n]
+
+
+def _width(shapes: Shapes, columns: Iterable[str]) -> int:
+    """Return how many numbers a row has in these columns."""
+    return sum(math.prod(shapes[key]) for key in columns)
 
 
 def _buffer_rows(width: int) -> int:

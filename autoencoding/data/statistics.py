@@ -22,25 +22,14 @@ class Baselines:
     """Compare reconstructions with the mean row and with PCA of the code's width.
 
     Both are fitted on scaled training targets and kept as variables, so that a model carries its
-    own baselines with it.
-
-    Parameters
-    ----------
-    dim, k : int
-        Width of the targets and of the code.
+    own baselines with it. `dim` and `k` are the widths of the targets and of the code.
     """
 
     dim: int
     k: int
 
     def residuals(self, target: tf.Tensor, reconstruction: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Return scaled targets less their reconstructions [n, dim], by 'model', 'mean', 'pca'.
-
-        Parameters
-        ----------
-        target, reconstruction : Tensor, shape [n, dim]
-            Scaled.
-        """
+        """Return scaled targets less reconstructions, [n, dim] each, by 'model', 'mean', 'pca'."""
         with tf1.variable_scope("ruler", reuse=tf1.AUTO_REUSE):  # its name in checkpoints
             mean = variable("mean", [self.dim], "zeros", trainable=False)  # [dim]
             components = variable("components", [self.k, self.dim], "zeros", trainable=False)
@@ -89,13 +78,7 @@ Weighted = tuple[np.ndarray, np.ndarray | None]
 
 
 class Sample:
-    """Sample rows at even distances, up to `SAMPLE_BYTES`, for their quantiles.
-
-    Parameters
-    ----------
-    levels : sequence of float
-        Of the quantiles, 0 to 1; without any, no rows are kept.
-    """
+    """Sample rows at even distances, up to `SAMPLE_BYTES`, for their quantiles at `levels`."""
 
     def __init__(self, levels: Sequence[float]) -> None:
         self.levels = levels
@@ -141,12 +124,7 @@ class Moments:
     """Compute the mean [d] and sums of products of deviations, in float64 and chunk by chunk.
 
     Chunks are merged by the formulas of Chan, Golub & LeVeque (1983), which lose no digits to
-    the mean.
-
-    Parameters
-    ----------
-    multiply : callable
-        `squares` for variances alone, or `products`.
+    the mean. They multiply by `squares` for variances alone, or by `products`.
     """
 
     def __init__(self, multiply: Callable[[np.ndarray], np.ndarray] = squares) -> None:
@@ -207,26 +185,17 @@ class PrincipalComponents:
         if self._products.total:
             self._multiply()
             return self._products
-        found = Moments()
+        moments = Moments()
         for some in self._few:
-            found.add(*some)
-        return found
+            moments.add(*some)
+        return moments
 
     def components(self, scale: np.ndarray, k: int) -> np.ndarray:
         """Return the k directions that keep most of the variance of (rows - mean) / scale.
 
         By the theorem of Eckart & Young (1936), no affine image of a code of k numbers comes
-        nearer to the rows, in squared error, than their projection onto these.
-
-        Parameters
-        ----------
-        scale : array, shape [d]
-        k : int
-
-        Returns
-        -------
-        array of float32, shape [k, d]
-            Orthonormal rows; zeros beyond the directions there are, at most min(n, d).
+        nearer to the rows, in squared error, than their projection onto these: orthonormal rows
+        [k, d] of float32, zeros beyond the directions there are.
         """
         mean, d = self.moments().mean, len(scale)
         components = np.zeros((k, d), np.float32)
@@ -236,11 +205,11 @@ class PrincipalComponents:
             return components  # [k, d]
         # the smaller of the two symmetric matrices that share their spectrum
         scaled = np.concatenate([_centred(*some, mean) for some in self._few]) / scale  # [n, d]
-        found = min(k, len(scaled))
-        vectors = _leading(scaled @ scaled.T, found).T @ scaled  # [found, d]
-        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # [found, 1]
+        count = min(k, len(scaled))
+        vectors = _leading(scaled @ scaled.T, count).T @ scaled  # [count, d]
+        lengths = np.linalg.norm(vectors, axis=1, keepdims=True)  # [count, 1]
         present = lengths > 1e-6 * lengths.max()  # the rest is rounding, in no direction
-        components[:found] = np.where(present, vectors, 0) / np.where(present, lengths, 1)
+        components[:count] = np.where(present, vectors, 0) / np.where(present, lengths, 1)
         return components  # [k, d]
 
 

@@ -53,13 +53,13 @@ def read(path: str | os.PathLike[str], without: Sequence[str] = ()) -> pd.DataFr
 
 
 def _array(path: Path) -> np.ndarray:
-    found = np.load(path, allow_pickle=False)
+    array = np.load(path, allow_pickle=False)
     if path.suffix == ".npz":
-        names = found.files
+        names = array.files
         name = names[0] if len(names) == 1 else "X"
         if name not in names:
             raise ValueError(f"it must hold one array, or one called X, got {', '.join(names)}")
-        found = found[name]
-    if found.ndim != 2 or found.dtype.kind not in "biuf":
-        raise ValueError(f"it must hold numbers [n, d], got {found.dtype} {list(found.shape)}")
-    return found
+        array = array[name]
+    if array.ndim != 2 or array.dtype.kind not in "biuf":
+        raise ValueError(f"it must hold numbers [n, d], got {array.dtype} {list(array.shape)}")
+    return array

@@ -18,7 +18,7 @@ from autoencoding.models import MODELS, create
 
 
 class AutoencoderEstimator(BaseEstimator):
-    """A model of the family that is fitted as scikit-learn fits; it never writes a checkpoint.
+    """An autoencoder that is fitted as scikit-learn fits; it never writes a checkpoint.
 
     Attributes
     ----------
@@ -71,13 +71,13 @@ class AutoencoderEstimator(BaseEstimator):
         return data
 
     def _checked(self, X: ArrayLike, reset: bool = False) -> np.ndarray:
-        """Rows [n, d] of X, in float32 or float64, as this estimator takes them."""
+        """Return X as rows [n, d] of float32 or float64, checked as scikit-learn does."""
         if not reset:
             check_is_fitted(self)
         return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
 
     def _model_for(self, columns: int) -> Autoencoder:
-        """A model to train from the beginning; one that was made alike has its graph already."""
+        """Return a model to train anew; one that was made alike has its graph already."""
         options = {
             "epoch": int(self.max_iter),
             "learning_rate": float(self.learning_rate),

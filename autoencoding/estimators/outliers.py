@@ -94,15 +94,15 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         return self
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """How normal each row of X [n, d] is: its mean absolute error, negative, [n]."""
+        """Return the mean absolute error of each row of X [n, d], negative, [n]."""
         return self._scores(self._checked(X))
 
     def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """`score_samples` of X [n, d] less the threshold, [n]: below 0 of outliers."""
+        """Return `score_samples` of X [n, d] less the threshold, [n]: below 0 for outliers."""
         return self.score_samples(X) - self.offset_
 
     def predict(self, X: ArrayLike) -> np.ndarray:
-        """1 for each normal row of X [n, d] and -1 for each outlier, [n]."""
+        """Return 1 for each normal row of X [n, d] and -1 for each outlier, [n]."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
     def attributions(self, X: ArrayLike) -> np.ndarray:
@@ -164,11 +164,12 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
 
 
 def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
-    """Mean absolute error of each row [n, d], in the units of the scaling, [n]."""
-    parts = checks.slices(*rows.shape)  # so that memory stays bounded
-    return np.concatenate([np.abs(residuals(model, rows[part])).mean(axis=1) for part in parts])
+    """Return the mean absolute error of each row [n, d], in the units of the scaling, [n]."""
+    chunks = [np.abs(chunk["model"]).mean(axis=1) for chunk in residuals(model, rows)]
+    return np.concatenate(chunks)  # [n]
 
 
 def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Return the part of each feature in the mean absolute error of each row [n, d], [n, d]."""
-    return np.abs(residuals(model, rows)) / rows.shape[1]
+    chunks = [np.abs(chunk["model"]) for chunk in residuals(model, rows)]
+    return np.concatenate(chunks) / rows.shape[1]  # [n, d]

@@ -45,7 +45,8 @@ class TableModel:
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save the model to a folder, with its columns and its threshold in the manifest."""
         table = {"columns": self.columns.to_json(), "threshold": self.threshold}
-        self.model.save(folder, table=table)
+        with checkpoints.locked(folder):
+            self.model._save(folder, table=table)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:

@@ -25,7 +25,7 @@ from autoencoding.reports.evaluation import row_errors
 class AutoencoderTransformer(
     ClassNamePrefixFeaturesOutMixin, TransformerMixin, AutoencoderEstimator
 ):
-    """Codes of rows, and rows of codes.
+    """Encode rows in codes, and decode codes, as scikit-learn's PCA does.
 
     Columns are scaled one by one, as in a table of mixed units (images of a convolutional model are
     scaled as one), and errors are in the units of that: standard deviations.
@@ -35,7 +35,7 @@ class AutoencoderTransformer(
     n_components : int
         Units of the code.
     model : {'plain', 'stacked', 'denoising', 'variational', 'convolutional'}
-        Which of the family.
+        A key of `autoencoding.models.MODELS`.
     model_params : dict, optional
         What else it is made of, such as ``{"scaling": "global"}``, ``{"layers": [64, 32]}`` of a
         stacked one, or ``{"input_shape": (8, 8, 1)}`` of a convolutional one.
@@ -51,7 +51,7 @@ class AutoencoderTransformer(
     Attributes
     ----------
     model_, loss_curve_, n_iter_, n_features_in_, feature_names_in_
-        See `AutoencoderEstimator`; `model_` can do all that the family can.
+        See `AutoencoderEstimator`.
 
     Examples
     --------
@@ -117,26 +117,26 @@ class AutoencoderTransformer(
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Codes [n, n_components] of rows X [n, d], in the dtype of X."""
+        """Return the codes [n, n_components] of rows X [n, d], in the dtype of X."""
         data = self._checked(X)  # [n, d]
         return self.model_.encode(data).astype(data.dtype)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray:
-        """Rows [n, d], in the units of the data, of codes X [n, n_components]."""
+        """Return the rows [n, d], in the units of the data, of codes X [n, n_components]."""
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32])  # [n, n_components]
         return self.model_.decode(codes).astype(codes.dtype)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """How well each row of X [n, d] is reconstructed: its RMSE, negative, [n]."""
+        """Return the RMSE of each row of X [n, d], negative, [n]."""
         return -np.sqrt(self._errors(X))
 
     def score(self, X: ArrayLike, y: object = None) -> float:
-        """How well rows X [n, d] are reconstructed: the RMSE over all entries, negative."""
+        """Return the RMSE over all entries of X [n, d], negative."""
         return -float(np.sqrt(np.mean(self._errors(X))))
 
     def _errors(self, X: ArrayLike) -> np.ndarray:
-        """Mean squared error of each row of X [n, d], in the units of the scaling, squared, [n]."""
+        """Return the mean squared error of each row of X [n, d], in the scaling's units, [n]."""
         return row_errors(self.model_, self._checked(X))["model"]
 
     @property

@@ -122,7 +122,7 @@ class StackedAutoencoder(Autoencoder):
         return kept if first else {**kept, "scaling": None, "loss": "mse"}
 
     def _placed(self, weights: dict[str, np.ndarray], number: int) -> dict[str, np.ndarray]:
-        """The weights of one layer under their names in the stack."""
+        """Return the weights of one layer by their names in the stack."""
         last = number > len(self.network.layers)
         scopes = {
             "encode": "encode" if last else f"encode/hidden_{number}",

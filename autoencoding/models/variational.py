@@ -40,13 +40,13 @@ class VariationalAutoencoder(Autoencoder):
         In place of these layers; its code must be linear.
     loss : {'normal', 'bce'}
         Of rows that are normal about the reconstruction, with one variance that is trained; or
-        of shares, such as black and white pixels, which `scaling=Range(low, high)` must make.
+        of numbers from 0 to 1, such as pixels, which `scaling=Range(low, high)` must make.
     scaling
         As `Autoencoder` takes it, but with the deviation of the data at 1 by default, which is
         what the normal's variance begins at (`benchmarks/recipe.py`).
     **options
-        Anything else that `Autoencoder` takes, but for the code; `condition_dim` for one that is
-        told a class, or other conditions (Sohn et al. 2015).
+        Anything else that `Autoencoder` takes, but for the code; with `condition_dim` it is
+        conditioned on a class or other numbers (Sohn et al. 2015).
     """
 
     code: Gaussian
@@ -100,7 +100,7 @@ class VariationalAutoencoder(Autoencoder):
     def elbo(
         self, data: RowsLike, condition: RowsLike | None = None, *, samples: int = 1, seed: int = 0
     ) -> np.ndarray:
-        """Evidence lower bound of each row in nats, [n] float64, with `beta` 1.
+        """Return the evidence lower bound of each row in nats, [n] float64, with `beta` 1.
 
         Parameters
         ----------
@@ -111,9 +111,7 @@ class VariationalAutoencoder(Autoencoder):
         seed : int
             Of the draws.
         """
-        drawn = self._each_draw(
-            self._bound, self._open_rows_to_encode(data, condition), samples, seed
-        )
+        drawn = self._each_draw(self._bound, self._open_inputs(data, condition), samples, seed)
         return np.mean(list(drawn), axis=0)  # [n]
 
     def log_likelihood(
@@ -124,7 +122,7 @@ class VariationalAutoencoder(Autoencoder):
         samples: int = 200,
         seed: int = 0,
     ) -> np.ndarray:
-        """Log-likelihood of each row in nats, [n] float64, by importance sampling.
+        """Return the log-likelihood of each row in nats, [n] float64, by importance sampling.
 
         It is estimated from below, the closer the more samples (Burda et al. 2016, eq. 8).
 
@@ -133,12 +131,12 @@ class VariationalAutoencoder(Autoencoder):
         data, condition, samples, seed
             As `elbo` takes them.
         """
-        found = np.float64(-np.inf)
+        total = np.float64(-np.inf)
         for weight in self._each_draw(
-            self._log_weight, self._open_rows_to_encode(data, condition), samples, seed
+            self._log_weight, self._open_inputs(data, condition), samples, seed
         ):
-            found = np.logaddexp(found, weight)  # [n]
-        return found - np.log(samples)
+            total = np.logaddexp(total, weight)  # [n]
+        return total - np.log(samples)
 
     def sample(
         self, n: int, condition: RowsLike | None = None, *, seed: int | None = None
@@ -176,21 +174,21 @@ class VariationalAutoencoder(Autoencoder):
         array of float32, shape [steps, target_dim]
             In raw units.
         """
-        share = np.linspace(0, 1, checks.integer("steps", steps, minimum=2))[:, None]  # [steps, 1]
+        way = np.linspace(0, 1, checks.integer("steps", steps, minimum=2))[:, None]  # [steps, 1]
         first, last = (self._code_of(*end, condition) for end in (("a", a), ("b", b)))
-        told = None if condition is None else [condition] * len(share)
-        return self.decode((1 - share) * first + share * last, told)  # [steps, target_dim]
+        conditions = None if condition is None else [condition] * len(way)
+        return self.decode((1 - way) * first + way * last, conditions)  # [steps, target_dim]
 
     def _code_of(self, name: str, row: ArrayLike, condition: ArrayLike | None) -> np.ndarray:
-        """Code [1, hidden_dim] of one row [input_dim], called so in messages."""
-        told = None if condition is None else [condition]
-        rows = self._open_rows_to_encode(np.reshape(row, (1, -1)), told, name)
+        """Return the code [1, hidden_dim] of one row [input_dim], by its name in messages."""
+        conditions = None if condition is None else [condition]
+        rows = self._open_inputs(np.reshape(row, (1, -1)), conditions, name)
         return self._run(self.encoded, rows)  # [1, hidden_dim]
 
     def _each_draw(
         self, fetch: tf.Tensor, rows: Rows, samples: int, seed: int
     ) -> Iterator[np.ndarray]:
-        """A fetch of n rows, [n] float64, for one draw of the codes after another."""
+        """Yield a fetch of n rows, [n] float64, for one draw of the codes after another."""
         samples, seed = checks.integer("samples", samples), checks.integer("seed", seed, minimum=0)
         for number in range(samples):
             key = self._draw, seed, number * rows.n_rows

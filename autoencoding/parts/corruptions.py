@@ -1,6 +1,7 @@
 """Corruptions of the rows that a denoising model trains on; the target stays clean.
 
-They act on rows in the units of the scaling: standard deviations about the mean for 'global' and
+Each is called with rows [n, d] and a seed [2], and returns rows with noise of that seed. They act
+on rows in the units of the scaling: standard deviations about the mean for 'global' and
 'feature', 0 to 1 for `Range`, raw units for None (Vincent et al. 2010, sec. 3.2).
 """
 
@@ -43,7 +44,6 @@ class GaussianNoise:
                 checks.number(name, getattr(self, name))
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return rows [n, d] with noise drawn from a seed [2]."""
         noisy = x + tf.random.stateless_normal(tf.shape(x), seed, self.mean, self.std)  # [n, d]
         noisy = noisy if self.low is None else tf.maximum(noisy, self.low)  # [n, d]
         return noisy if self.high is None else tf.minimum(noisy, self.high)  # [n, d]
@@ -65,7 +65,6 @@ class Masking:
         checks.number("fraction", self.fraction, minimum=0, below=1)
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return rows [n, d] with noise drawn from a seed [2]."""
         kept = tf.random.stateless_uniform(tf.shape(x), seed) >= self.fraction  # [n, d]
         return tf.where(kept, x, tf.zeros_like(x))  # [n, d]
 
@@ -92,7 +91,6 @@ class SaltAndPepper:
         checks.number("high", self.high)
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return rows [n, d] with noise drawn from a seed [2]."""
         drawn = tf.random.stateless_uniform(tf.shape(x), seed)  # [n, d]
         extreme = tf.where(drawn < self.fraction / 2, float(self.low), float(self.high))  # [n, d]
         return tf.where(drawn < self.fraction, extreme, x)  # [n, d]
@@ -107,15 +105,9 @@ CORRUPTIONS: Registry = {
 
 @dataclass(frozen=True)
 class MissingFunction:
-    """Stand for a function of the user's that a saved model was made with.
+    """Stand for a function of the user's that a saved model was made with."""
 
-    Parameters
-    ----------
-    function : str
-        Its module and name.
-    """
-
-    function: str
+    function: str  # its module and name
 
     def __call__(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return rows [n, d] as they are, while the graph is built."""
@@ -123,13 +115,7 @@ class MissingFunction:
 
 
 def find(value: Any) -> Corruption:
-    """Return the corruption that a caller has named, described or made.
-
-    Raises
-    ------
-    ValueError, TypeError
-        It is none of these, or a parameter is not one of the corruption's.
-    """
+    """Return the corruption that a caller has named, described or made, as `registry.find`."""
     if callable(value):
         return value
     if isinstance(value, Mapping) and "function" in value:

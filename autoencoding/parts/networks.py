@@ -11,6 +11,7 @@ from __future__ import annotations
 import itertools
 import math
 from dataclasses import dataclass
+from functools import partial
 from typing import Protocol
 
 import tensorflow as tf
@@ -33,6 +34,9 @@ DIMS = ("input_dim", "target_dim")
 
 Shape = tuple[int, ...]
 
+# For variables alone: the model has opened the name scopes of the chapter
+_scope = partial(tf1.variable_scope, reuse=tf1.AUTO_REUSE, auxiliary_name_scope=False)
+
 
 class Network(Protocol):
     """Define what a model asks of its network."""
@@ -54,15 +58,9 @@ class Network(Protocol):
     def encode(
         self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        """Return the encoder's output [n, width] for scaled rows [n, input_dim].
+        """Return the encoder's output [n, width] for scaled rows x [n, input_dim].
 
-        Parameters
-        ----------
-        x : Tensor, shape [n, input_dim]
-        width : int
-        seed : int
-            Key of the initial weights.
-        condition : Tensor, shape [n, condition_dim], optional
+        The seed is of the initial weights; conditions are [n, condition_dim].
         """
 
     def decode(
@@ -82,7 +80,7 @@ class Dense:
     layers : sequence of int
         Widths of the hidden layers between the rows and the code.
     activation, code, output : str
-        Activations of the hidden layers, of the code and of the output, keys of `ACTIVATIONS`.
+        Activations, keys of `ACTIVATIONS`: of the hidden layers, the code and the output.
     initial : {'glorot', 'normal'}
         Distribution of the initial weights; biases begin at 0.
     tied : bool
@@ -148,7 +146,7 @@ class Dense:
         if not self.tied:
             return dense(x, width, self.initial, seed)  # [n, width]
         with tf1.variable_scope(tf1.VariableScope(reuse=True, name=mirrored)):
-            shape = [width, _sizes(x)[-1]]
+            shape = [width, x.shape.as_list()[-1]]
             weights = variable("weights", shape, self.initial, seed=seed)
         biases = variable("biases", [width], "zeros")
         return tf.matmul(x, weights, transpose_b=True) + biases  # [n, width]
@@ -209,33 +207,30 @@ class Convolutional:
         return self.input_shape if self.target_shape is None else self.target_shape
 
     def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
-        found = self.input_shape, self.decoded_shape
-        for shape, name, dim in zip(found, DIMS, (input_dim, target_dim), strict=True):
+        shapes = self.input_shape, self.decoded_shape
+        for shape, name, dim in zip(shapes, DIMS, (input_dim, target_dim), strict=True):
             if math.prod(shape) != dim:
                 raise ValueError(f"{name} must be {math.prod(shape)}, of {shape}, got {dim}")
-        return found
+        return shapes
 
     def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
-        found = 0
+        total, area = 0, self.kernel**2
         for shape in (self.input_shape, self.decoded_shape):
             counts = (shape[2], *self.filters)
-            for (a, b), (height, width) in zip(
-                itertools.pairwise(counts), self.sizes[1:], strict=True
-            ):
-                found += height * width * self.kernel**2 * a * b
-            height, width = self.sizes[-1]
-            found += height * width * counts[-1] * hidden_dim
+            pairs = zip(itertools.pairwise(counts), self.sizes[1:], strict=True)
+            total += sum(height * width * area * a * b for (a, b), (height, width) in pairs)
+            total += math.prod(self.sizes[-1]) * counts[-1] * hidden_dim
         first = self.filters[0] if self.filters else self.decoded_shape[2]
-        return found + target_dim * self.kernel**2 * first
+        return total + target_dim * area * first
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Height and width before each convolution, and after the last."""
-        found = [self.input_shape[:2]]
+        sizes = [self.input_shape[:2]]
         for _ in self.filters:
-            height, width = found[-1]
-            found.append((-(-height // self.strides), -(-width // self.strides)))
-        return found
+            height, width = sizes[-1]
+            sizes.append((-(-height // self.strides), -(-width // self.strides)))
+        return sizes
 
     def encode(
         self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
@@ -245,7 +240,9 @@ class Convolutional:
             for number, count in enumerate(self.filters, start=1):
                 with _scope(f"hidden_{number}"):
                     maps = self._down(maps, count, seed)  # [n, height, width, count]
-            flat = tf.reshape(maps, [-1, math.prod(_sizes(maps)[1:])])  # [n, height width count]
+            flat = tf.reshape(
+                maps, [-1, math.prod(maps.shape.as_list()[1:])]
+            )  # [n, height width count]
             code = dense(_with_condition(flat, condition), width, "glorot", seed)  # [n, width]
             return ACTIVATIONS[self.code](code)  # [n, width]
 
@@ -268,7 +265,7 @@ class Convolutional:
             return tf.reshape(images, [-1, width])  # [n, width]
 
     def _down(self, maps: tf.Tensor, count: int, seed: int) -> tf.Tensor:
-        shape = [self.kernel, self.kernel, _sizes(maps)[-1], count]
+        shape = [self.kernel, self.kernel, maps.shape.as_list()[-1], count]
         weights = variable("weights", shape, "glorot", seed=seed)
         biases = variable("biases", [count], "zeros")
         maps = tf.nn.conv2d(maps, weights, self.strides, "SAME")  # [n, h, w, count]
@@ -277,7 +274,7 @@ class Convolutional:
     def _up(
         self, maps: tf.Tensor, count: int, size: tuple[int, int], strides: int, seed: int
     ) -> tf.Tensor:
-        shape = [self.kernel, self.kernel, count, _sizes(maps)[-1]]
+        shape = [self.kernel, self.kernel, count, maps.shape.as_list()[-1]]
         weights = variable("weights", shape, "glorot", seed=seed)
         biases = variable("biases", [count], "zeros")
         full = [tf.shape(maps)[0], *size, count]
@@ -288,21 +285,11 @@ class Convolutional:
 NETWORKS: Registry = {"dense": Dense, "convolutional": Convolutional}
 
 
-def _scope(name: str) -> tf1.variable_scope:
-    """Open a scope for variables alone: the model has opened the name scopes of the chapter."""
-    return tf1.variable_scope(name, reuse=tf1.AUTO_REUSE, auxiliary_name_scope=False)
-
-
 def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
     """Return a fully connected layer without activation, [n, width], of rows [n, d]."""
-    weights = variable("weights", [_sizes(x)[-1], width], initial, seed=seed)
+    weights = variable("weights", [x.shape.as_list()[-1], width], initial, seed=seed)
     biases = variable("biases", [width], "zeros")
     return tf.matmul(x, weights) + biases  # [n, width]
-
-
-def _sizes(x: tf.Tensor) -> list[int]:
-    """Return the static shape as numbers, also where TensorFlow behaves as in version 1."""
-    return x.shape.as_list()
 
 
 def _with_condition(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:

@@ -53,20 +53,13 @@ OPTIMIZERS = {
 class Update:
     """Take one step down a gradient, in the chapter's `train_op` and in the compiled loop alike.
 
-    Parameters
-    ----------
-    optimizer : Optimizer
-    rate : variable
-        The learning rate that the optimizer reads.
-    weight_decay : float
-        Share of each weight that is taken off at a rate of 1, apart from the gradient
-        (Loshchilov & Hutter 2019, algorithm 2); biases keep theirs.
-    clip_norm : float or None
-        The longest that all gradients together may be (Pascanu et al. 2013, algorithm 1).
+    Weight decay takes a share of each weight off at a rate of 1, apart from the gradient
+    (Loshchilov & Hutter 2019, algorithm 2), but not of biases. All gradients together may be as
+    long as `clip_norm` (Pascanu et al. 2013, algorithm 1).
     """
 
     optimizer: tf1.train.Optimizer
-    rate: tf.Variable
+    rate: tf.Variable  # the learning rate that the optimizer reads
     weight_decay: float
     clip_norm: float | None
 
@@ -97,12 +90,8 @@ class Schedule(Protocol):
     def factors(self, progress: np.ndarray, losses: Sequence[float]) -> np.ndarray:
         """Return the factor of the learning rate of each of k steps, [k].
 
-        Parameters
-        ----------
-        progress : array, shape [k]
-            The share of the planned steps that has been taken before the step, 0 to 1.
-        losses : sequence
-            Of the epochs so far: on the validation rows, or else in training.
+        `progress` [k] is the share of the planned steps taken before each; `losses` are those of
+        the epochs so far, on the validation rows or else in training.
         """
 
 
@@ -157,11 +146,7 @@ class Plateau:
         return np.full_like(progress, self.factor**falls)  # [k]
 
 
-SCHEDULES: Registry = {
-    "constant": Constant,
-    "cosine": Cosine,
-    "plateau": Plateau,
-}
+SCHEDULES: Registry = {"constant": Constant, "cosine": Cosine, "plateau": Plateau}
 
 
 def warm_up(progress: np.ndarray, share: float) -> np.ndarray:

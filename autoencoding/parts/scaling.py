@@ -30,6 +30,14 @@ class Constants(NamedTuple):
     unit: float  # an error of 1 in scaled rows, in the units that errors are reported in
 
 
+class Statistics(NamedTuple):
+    """Statistics of the training data."""
+
+    mean: np.ndarray  # [d]
+    deviation: np.ndarray  # [d]; 0 where the data is constant
+    quantiles: np.ndarray  # [levels, d], at the levels of the scaling
+
+
 class Scaling:
     """Define what a model asks of its scaling."""
 
@@ -39,18 +47,8 @@ class Scaling:
 
     levels: tuple[float, ...] = ()  # of the quantiles that `constants` needs, 0 to 1
 
-    def constants(
-        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> Constants:
-        """Return the constants for training data with these statistics.
-
-        Parameters
-        ----------
-        mean, deviation : arrays, shape [d]
-            The standard deviation is 0 where the data is constant.
-        quantiles : array, shape [levels, d]
-            At `levels`.
-        """
+    def constants(self, data: Statistics) -> Constants:
+        """Return the constants for training data with these statistics."""
         raise NotImplementedError
 
     def check(self, name: str, rows: np.ndarray) -> None:
@@ -72,29 +70,19 @@ class Global(Scaling):
     def __post_init__(self) -> None:
         checks.number("deviations", self.deviations, above=0)
 
-    def constants(
-        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> Constants:
-        pooled = float(np.sqrt(np.mean(np.square(deviation))))
+    def constants(self, data: Statistics) -> Constants:
+        pooled = float(np.sqrt(np.mean(np.square(data.deviation))))
         unit = self.deviations * (pooled if pooled > 0 else 1.0)
-        return Constants(mean, np.full_like(mean, unit), unit)
+        return Constants(data.mean, np.full_like(data.mean, unit), unit)
 
 
 @dataclass(frozen=True)
 class Feature(Global):
-    """Use a mean and a scale for each feature; errors are in standard deviations.
+    """Use a mean and a scale for each feature; errors are in standard deviations."""
 
-    Parameters
-    ----------
-    deviations : float
-        How many standard deviations become 1 in scaled rows.
-    """
-
-    def constants(
-        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> Constants:
-        scale = self.deviations * np.where(deviation > 0, deviation, 1.0)  # [d]
-        return Constants(mean, scale, self.deviations)
+    def constants(self, data: Statistics) -> Constants:
+        scale = self.deviations * np.where(data.deviation > 0, data.deviation, 1.0)  # [d]
+        return Constants(data.mean, scale, self.deviations)
 
 
 @dataclass(frozen=True)
@@ -104,21 +92,15 @@ class Robust(Global):
     The scale is the width of the middle 90 % over that of a standard normal distribution: of
     normal data, the standard deviation. Where more than 90 % is one value, it is the standard
     deviation. Errors are in these scales.
-
-    Parameters
-    ----------
-    deviations : float
-        How many of these scales become 1 in scaled rows.
     """
 
     levels = (0.05, 0.5, 0.95)
 
-    def constants(
-        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> Constants:
-        low, median, high = quantiles.astype(np.float64)  # [d] each
+    def constants(self, data: Statistics) -> Constants:
+        low, median, high = data.quantiles.astype(np.float64)  # [d] each
         middle = _unless_lost((high - low) / NORMAL_WIDTH, median)  # [d]
-        scale = np.where(middle > 0, middle, np.where(deviation > 0, deviation, 1.0))  # [d]
+        scale = np.where(data.deviation > 0, data.deviation, 1.0)  # [d]
+        scale = np.where(middle > 0, middle, scale)  # [d]
         return Constants(median, self.deviations * scale, self.deviations)
 
 
@@ -145,11 +127,9 @@ class Range(Scaling):
         if not checks.number("low", self.low) < checks.number("high", self.high):
             raise ValueError(f"high must be above low, got {self.high} and {self.low}")
 
-    def constants(
-        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> Constants:
+    def constants(self, data: Statistics) -> Constants:
         unit = float(self.high) - float(self.low)
-        return Constants(np.full_like(mean, self.low), np.full_like(mean, unit), unit)
+        return Constants(np.full_like(data.mean, self.low), np.full_like(data.mean, unit), unit)
 
     def check(self, name: str, rows: np.ndarray) -> None:
         low, high = rows.min(), rows.max()
@@ -164,10 +144,8 @@ class Range(Scaling):
 class Unscaled(Scaling):
     """Leave rows as they are, as in the listing."""
 
-    def constants(
-        self, mean: np.ndarray, deviation: np.ndarray, quantiles: np.ndarray
-    ) -> Constants:
-        return Constants(np.zeros_like(mean), np.ones_like(mean), 1.0)
+    def constants(self, data: Statistics) -> Constants:
+        return Constants(np.zeros_like(data.mean), np.ones_like(data.mean), 1.0)
 
 
 SCALINGS: Registry = {
@@ -181,15 +159,9 @@ SCALINGS: Registry = {
 
 @dataclass(frozen=True)
 class Scaler:
-    """Scale rows in the graph, with constants that are variables of the model.
+    """Scale rows [n, dim] in the graph, with constants that are variables of the model.
 
-    Parameters
-    ----------
-    scaling : Scaling
-    dim : int
-        Width of the rows.
-    scope : str
-        Variable scope of the constants: mean [dim], scale [dim], unit [].
+    They are mean [dim], scale [dim] and unit [] in the variable scope `scope`.
     """
 
     scaling: Scaling
@@ -216,27 +188,13 @@ class Scaler:
     def fit(
         self, mean: np.ndarray, variance: np.ndarray, quantiles: np.ndarray
     ) -> dict[str, np.ndarray]:
-        """Compute the constants from the statistics of the training data.
+        """Return this scaler's variables by full name, from statistics of the training data.
 
-        Parameters
-        ----------
-        mean, variance : arrays, shape [dim]
-        quantiles : array, shape [levels, dim]
-            At the levels of the scaling.
-
-        Returns
-        -------
-        dict
-            Values of this scaler's variables, by full name. Where the data is constant (to
-            float32 precision) its standard deviation is taken as 1.
-
-        Raises
-        ------
-        ValueError
-            The data deviates too widely for float32.
+        Where the data is constant, to float32 precision, its standard deviation is taken as 1; a
+        ValueError where it deviates too widely for float32.
         """
         deviation = _unless_lost(np.sqrt(variance), mean)  # [dim]
-        offset, scale, unit = self.scaling.constants(mean, deviation, quantiles)
+        offset, scale, unit = self.scaling.constants(Statistics(mean, deviation, quantiles))
         limit = float(np.finfo(np.float32).max)
         if np.max(scale) > limit:
             raise ValueError(

@@ -29,7 +29,6 @@ class Evaluation:
         Of PCA with as many components as the code has units, fitted on the training data. On
         those, no model with an affine decoder can be better (Eckart & Young 1936).
     components : int
-        That number.
     features : dict of arrays, shape [target_dim]
         The same of each feature, under 'rmse', 'mean_rmse' and 'pca_rmse', as
         `pandas.DataFrame` takes them.
@@ -51,12 +50,19 @@ class Evaluation:
     @property
     def ratio(self) -> float:
         """RMSE as a multiple of PCA's; NaN where both are 0."""
-        return _ratio(self.rmse, self.pca_rmse)
+        return float(self._relative()[0][0])
 
     @property
     def variance_share(self) -> float:
         """Share of the variance about the training mean that is kept; NaN where there is none."""
-        return _kept(self.rmse, self.mean_rmse)
+        return float(self._relative()[1][0])
+
+    def _relative(self) -> tuple[np.ndarray, np.ndarray]:
+        """Return RMSE over PCA's, and shares of variance, of model, PCA and mean row, [3] each."""
+        errors = np.array([self.rmse, self.pca_rmse, self.mean_rmse])  # [3]
+        with np.errstate(divide="ignore", invalid="ignore"):
+            kept = 1 - np.square(errors / (self.mean_rmse or np.nan))  # [3]
+            return errors / self.pca_rmse, kept
 
     def __str__(self) -> str:
         plural = "s" * (self.components > 1)
@@ -71,13 +77,13 @@ class Evaluation:
             for name, *figures in lines
         )
 
-    def _columns(self, kind: str) -> list[list[str]]:
-        """Columns of the table: a heading, and the figures of the model, PCA and mean row."""
-        errors = self.rmse, self.pca_rmse, self.mean_rmse
+    def _columns(self, rows: str) -> list[list[str]]:
+        """Return columns of the table: a heading, and figures of the model, PCA and mean row."""
+        ratios, kept = self._relative()  # [3] each
         return [
-            [f"{kind}RMSE", *(f"{rmse:.5g}" for rmse in errors)],
-            ["of PCA", *(_shown(_ratio(rmse, self.pca_rmse)) for rmse in errors)],
-            ["variance kept", *(f"{_kept(rmse, self.mean_rmse):.2%}" for rmse in errors)],
+            [f"{rows}RMSE", *(f"{e:.5g}" for e in (self.rmse, self.pca_rmse, self.mean_rmse))],
+            ["of PCA", *(f"{ratio:.3f}" if np.isfinite(ratio) else "-" for ratio in ratios)],
+            ["variance kept", *(f"{share:.2%}" for share in kept)],
         ]
 
 
@@ -117,19 +123,18 @@ def evaluate(
         PCA is better on the data than it need be: by more than 10 % where the model's decoder is
         affine, at all where it is deeper.
     """
-    others = None
+    evaluation = _measure(model, data, target)
     if validation is not None:
-        rows, wanted = (validation, None) if target is None else validation
-        others = _measured(model, rows, wanted)
-    found = replace(_measured(model, data, target), validation=others)
+        others = (validation, None) if target is None else validation
+        evaluation = replace(evaluation, validation=_measure(model, *others))
     limit = 1.10 if model.affine_decoder else 1.00
-    if found.ratio > limit and model.hidden_dim < model.target_dim:
+    if evaluation.ratio > limit and model.hidden_dim < model.target_dim:
         warnings.warn(
-            f"PCA of the same width is better: the RMSE is {found.ratio:.3f} times its, above "
+            f"PCA of the same width is better: the RMSE is {evaluation.ratio:.3f} times its, above "
             f"{limit:.2f}; train longer, or try another learning_rate or batch_size",
             stacklevel=2,
         )
-    return found
+    return evaluation
 
 
 def row_errors(
@@ -158,30 +163,9 @@ def row_errors(
     """
     chunks = [
         {name: np.mean(np.square(part), axis=1) for name, part in chunk.items()}
-        for chunk in _residuals(model, data, target, condition)
+        for chunk in residuals(model, data, target, condition)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
-
-
-def feature_errors(
-    model: Autoencoder,
-    data: RowsLike,
-    target: RowsLike | None = None,
-    condition: RowsLike | None = None,
-) -> dict[str, np.ndarray]:
-    """Return the mean squared error of each feature, as `row_errors` does for each row.
-
-    Returns
-    -------
-    dict of arrays of float64, shape [target_dim]
-        Mean squared errors of 'model', 'mean' and 'pca'.
-    """
-    n_rows, sums = 0, dict[str, np.ndarray]()
-    for chunk in _residuals(model, data, target, condition):
-        n_rows += len(chunk["model"])
-        for name, part in chunk.items():
-            sums[name] = sums.get(name, np.zeros(1)) + np.einsum("nd,nd->d", part, part)
-    return {name: total / n_rows for name, total in sums.items()}
 
 
 def residuals(
@@ -189,47 +173,29 @@ def residuals(
     data: RowsLike,
     target: RowsLike | None = None,
     condition: RowsLike | None = None,
-) -> np.ndarray:
-    """Return targets less reconstructions, float64 [n, target_dim], in the units of the scaling."""
-    model._require_trained()
-    rows = model._open_rows(data, target, condition)
-    return _in_units(model, model._run(model._residuals["model"], rows))  # [n, target_dim]
-
-
-def _residuals(
-    model: Autoencoder, data: RowsLike, target: RowsLike | None, condition: RowsLike | None
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield residuals [m, target_dim] of 'model', 'mean' and 'pca', chunk by chunk."""
+    """Yield targets less reconstructions, chunk by chunk, by 'model', 'mean' and 'pca'.
+
+    Arguments are those of `row_errors`. Each is [m, target_dim] in the units of the scaling, in
+    float64, where squares are within range.
+    """
     model._require_trained()
+    unit = float(model.session.run(model._unit))
     for chunk in model._open_rows(data, target, condition).chunks():
         scaled = model.session.run(model._residuals, model._feed(chunk))  # [m, target_dim] each
-        yield {name: _in_units(model, part) for name, part in scaled.items()}
+        yield {name: unit * part.astype(np.float64) for name, part in scaled.items()}
 
 
-def _in_units(model: Autoencoder, scaled: np.ndarray) -> np.ndarray:
-    """Return scaled residuals in float64, where their squares are within range."""
-    return float(model.session.run(model._unit)) * scaled.astype(np.float64)
-
-
-def _measured(model: Autoencoder, data: RowsLike, target: RowsLike | None) -> Evaluation:
-    squares = feature_errors(model, data, target)  # [target_dim] each
+def _measure(model: Autoencoder, data: RowsLike, target: RowsLike | None) -> Evaluation:
+    n_rows, sums = 0, dict[str, np.ndarray]()
+    for chunk in residuals(model, data, target):
+        n_rows += len(chunk["model"])
+        for name, part in chunk.items():
+            sums[name] = sums.get(name, np.zeros(1)) + np.einsum("nd,nd->d", part, part)
+    squares = {name: total / n_rows for name, total in sums.items()}  # [target_dim] each
     if model.hidden_dim >= model.target_dim:
         squares["pca"] = np.zeros_like(squares["pca"])  # but for rounding
     rmse = {name: float(np.sqrt(np.mean(square))) for name, square in squares.items()}
     names = {"rmse": "model", "mean_rmse": "mean", "pca_rmse": "pca"}
     features = {name: np.sqrt(squares[of]) for name, of in names.items()}
     return Evaluation(rmse["model"], rmse["mean"], rmse["pca"], model.hidden_dim, features)
-
-
-def _ratio(rmse: float, pca_rmse: float) -> float:
-    if pca_rmse == 0:
-        return np.inf if rmse else np.nan
-    return rmse / pca_rmse
-
-
-def _kept(rmse: float, mean_rmse: float) -> float:
-    return 1 - (rmse / mean_rmse) ** 2 if mean_rmse else np.nan
-
-
-def _shown(ratio: float) -> str:
-    return f"{ratio:.3f}" if np.isfinite(ratio) else "-"

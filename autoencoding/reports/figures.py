@@ -8,6 +8,7 @@ from __future__ import annotations
 import itertools
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -74,8 +75,8 @@ def scatter(
 
     def draw(figure: FigureBase) -> None:
         axis = figure.subplots()
-        kinds = [None] if labels is None else list(np.unique(labels))
-        for label, mark in zip(kinds, itertools.cycle(MARKS)):
+        classes = [None] if labels is None else list(np.unique(labels))
+        for label, mark in zip(classes, itertools.cycle(MARKS)):
             some = codes if label is None else codes[labels == label]  # [m, 2]
             axis.scatter(some[:, 0], some[:, 1], s=9, marker=mark, linewidths=0.7, label=label)
         if labels is not None:
@@ -96,8 +97,7 @@ def histogram(title: str, scores: np.ndarray, threshold: float) -> Panel:
         above = f"threshold {threshold:.3g}: {np.mean(scores > threshold):.1%} above"
         axis.axvline(threshold, color="black", linestyle="--", linewidth=1, label=above)
         axis.set(title=title, xlabel="score", ylabel="rows", xscale="log", yscale="log")
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
+        _finish(axis)
 
     return Panel(draw, 2.9)
 
@@ -115,21 +115,13 @@ def features(
         for number, (label, error) in enumerate(errors.items()):
             places = np.arange(len(order)) + thick * (number - (len(errors) - 1) / 2)
             color, hatch = FILLS[number % len(FILLS)]
-            axis.barh(
-                places,
-                error[order],
-                thick,
-                label=label,
-                color=color,
-                hatch=hatch,
-                edgecolor="black",
-            )
+            style: dict[str, Any] = {"color": color, "hatch": hatch, "edgecolor": "black"}
+            axis.barh(places, error[order], thick, label=label, **style)
         axis.set_yticks(range(len(order)), [str(names[i]) for i in order])
         left = f", the {len(order)} largest of {len(first)}" if len(order) < len(first) else ""
         axis.set(title=title + left, xlabel="RMSE, in the units of the loss")
         axis.invert_yaxis()
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
+        _finish(axis)
 
     return Panel(draw, 1.1 + 0.2 * len(order))
 
@@ -146,7 +138,7 @@ def beside(*panels: Panel) -> Panel:
 
 
 def loss_curve(
-    history: Mapping[str, Sequence[float]], name: str, ruler: Mapping[str, float]
+    history: Mapping[str, Sequence[float]], name: str, baselines: Mapping[str, float]
 ) -> Panel:
     """Draw what `Autoencoder.train` returned, and levels in the same units, by label."""
 
@@ -154,27 +146,22 @@ def loss_curve(
         axis = figure.subplots()
         axis.plot(history["epoch"], history["loss"], color="black", label="training")
         if "validation_loss" in history:
-            axis.plot(
-                history["epoch"],
-                history["validation_loss"],
-                color="gray",
-                linestyle=(0, (5, 1)),
-                label="validation",
-            )
-        for style, (label, value) in zip((":", "--", "-."), ruler.items(), strict=False):
+            dashed = (0, (5, 1))
+            losses = history["validation_loss"]
+            axis.plot(history["epoch"], losses, color="gray", linestyle=dashed, label="validation")
+        for style, (label, value) in zip((":", "--", "-."), baselines.items(), strict=False):
             axis.axhline(value, color="black", linestyle=style, linewidth=1, label=label)
         axis.set(xlabel="epoch", ylabel=name)
-        if ruler:
-            axis.set_ylim(0, 1.05 * max(*history["loss"], *ruler.values()))
+        if baselines:
+            axis.set_ylim(0, 1.05 * max(*history["loss"], *baselines.values()))
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
-        axis.spines[["top", "right"]].set_visible(False)
-        axis.legend(frameon=False)
+        _finish(axis)
 
     return Panel(draw, 2.9)
 
 
 def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
-    """Images side by side, row after row, one pixel of white around each.
+    """Return images side by side, row after row, one pixel of white around each.
 
     Returns
     -------
@@ -189,13 +176,15 @@ def mosaic(images: np.ndarray, columns: int) -> np.ndarray:
     return np.pad(field, ((0, 1), (0, 1), (0, 0)), constant_values=255.0)
 
 
+def _finish(axis: Axes) -> None:
+    """Take the frame off at the top and at the right, and add a legend."""
+    axis.spines[["top", "right"]].set_visible(False)
+    axis.legend(frameon=False)
+
+
 def _show(axis: Axes, image: np.ndarray) -> None:
     """Show one image [height, width, channels], without ticks or frame."""
-    axis.imshow(
-        np.squeeze(image / 255, axis=2) if image.shape[2] == 1 else image / 255,
-        cmap="gray",
-        vmin=0,
-        vmax=1,
-    )
+    pixels = image[..., 0] if image.shape[2] == 1 else image
+    axis.imshow(pixels / 255, cmap="gray", vmin=0, vmax=1)
     axis.set(xticks=[], yticks=[])
     axis.spines[:].set_visible(False)

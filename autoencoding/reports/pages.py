@@ -60,14 +60,12 @@ def panels_of_images(
         A further input and its target, to be drawn first.
     """
     some = np.linspace(0, len(inputs) - 1, SHOWN).astype(int)  # [SHOWN]
-    shown, wanted = inputs[some], targets[some]
+    shown, goals = inputs[some], targets[some]
     if own is not None:
-        shown, wanted = (
-            np.concatenate(pair) for pair in zip(own, (shown[1:], wanted[1:]), strict=True)
-        )
-    panels = [figures.strips(_strips(model, shown, wanted, same=inputs is targets))]
+        shown, goals = np.concatenate([own[0], shown[1:]]), np.concatenate([own[1], goals[1:]])
+    panels = [figures.strips(_strips(model, shown, goals, same=inputs is targets))]
     if isinstance(model, VariationalAutoencoder):
-        panels.append(_samples(model, wanted))
+        panels.append(_samples(model, goals))
     if model.hidden_dim == 2:
         panels.append(_plane(model, inputs, targets.shape[1:], labels))
     return panels

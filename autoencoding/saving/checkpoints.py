@@ -3,7 +3,7 @@
 A save is `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFlow's `Saver`, and
 `model-7.json`, the manifest, which names the others with their SHA-256. The manifest is renamed
 into place last, so a save that was interrupted has none and does not count. Where validation has
-found weights better than those last trained, the `Saver` writes the best, and `model-7.last.npz`
+led to weights better than those last trained, the `Saver` writes the best, and `model-7.last.npz`
 keeps the others to go on with. One process at a time trains into a folder, holding its lock.
 """
 
@@ -30,19 +30,9 @@ LAST = ".last.npz"
 LOCK = "training.lock"  # stays, empty; the operating system knows who holds it
 
 
-def saver() -> tf1.train.Saver:
-    """Make a `Saver` for all variables of the current graph; this module removes old saves."""
-    return tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
-
-
 @contextlib.contextmanager
 def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
-    """Lock a folder against other runs, until this ends or the process dies.
-
-    Parameters
-    ----------
-    folder : path or None
-        Made if it is missing; None locks nothing.
+    """Lock a folder against other runs, until this ends or the process dies; None locks nothing.
 
     Raises
     ------
@@ -71,23 +61,17 @@ def save(
     description: dict[str, Any],
     last: dict[str, np.ndarray] | None,
 ) -> Path:
-    """Write one more numbered save, and remove all but the newest `KEPT`.
+    """Write one more numbered save, and remove all but the newest `KEPT`; return its prefix.
 
     Parameters
     ----------
     folder : path
-        Made where it is missing.
     saver : Saver
     session : Session
     description : dict
-        What the manifest carries besides format, variables and files.
+        Entries of the manifest besides format, variables and files.
     last : dict of arrays or None
         Weights to go on with, by name, where they are not those of the session.
-
-    Returns
-    -------
-    Path
-        Prefix of the new save, as `Saver.restore` takes it.
 
     Raises
     ------
@@ -122,12 +106,7 @@ def save(
 
 
 def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
-    """Find the newest save whose files are what its manifest says.
-
-    Returns
-    -------
-    prefix : Path
-    manifest : dict
+    """Return prefix and manifest of the newest save whose files are what its manifest says.
 
     Raises
     ------
@@ -157,12 +136,7 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
 def restore(
     prefix: Path, manifest: dict[str, Any], saver: tf1.train.Saver, session: tf1.Session
 ) -> dict[str, np.ndarray] | None:
-    """Read a save into a session, after its shapes have been compared.
-
-    Returns
-    -------
-    dict of arrays or None
-        Weights to go on with, by name, where they are not those of the session.
+    """Read a save into a session; return weights to go on with, where they are others.
 
     Raises
     ------
@@ -185,12 +159,12 @@ def restore(
         return dict(last)
 
 
-def require_same(prefix: Path, saved: dict[str, Any], wanted: dict[str, Any]) -> None:
+def require_same(prefix: Path, saved: dict[str, Any], expected: dict[str, Any]) -> None:
     """Raise a ValueError that names every entry in which a checkpoint differs from a model."""
     differing = [
-        f"{name} is {saved.get(name)!r} there and {wanted.get(name)!r} here"
-        for name in sorted(saved.keys() | wanted.keys())
-        if saved.get(name) != wanted.get(name)
+        f"{name} is {saved.get(name)!r} there and {expected.get(name)!r} here"
+        for name in sorted(saved.keys() | expected.keys())
+        if saved.get(name) != expected.get(name)
     ]
     if differing:
         raise ValueError(f"checkpoint {prefix} is of another model: {'; '.join(differing)}")
@@ -212,11 +186,11 @@ def _verified(prefix: Path) -> dict[str, Any]:
     path = prefix.with_name(f"{prefix.name}.json")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
-        found, digest, files = manifest["format"], manifest.pop("sha256"), dict(manifest["files"])
+        form, digest, files = manifest["format"], manifest.pop("sha256"), dict(manifest["files"])
     except (ValueError, KeyError, TypeError, RecursionError) as error:
         raise ValueError(f"{path} is no manifest: {error!r:.200}") from None
-    if found != FORMAT:
-        raise ValueError(f"{path} has format {found!r}, this version reads {FORMAT}")
+    if form != FORMAT:
+        raise ValueError(f"{path} has format {form!r}, this version reads {FORMAT}")
     if _digest(manifest) != digest:
         raise ValueError(f"{path} is damaged: its SHA-256 is not {digest}")
     for name, digest in files.items():

@@ -50,16 +50,8 @@ def size(file: IO[bytes], name: str) -> int:
 def load(file: IO[bytes], name: str) -> dict[str, Any]:
     """Read a pickled dict, whose values may be arrays of integers.
 
-    Parameters
-    ----------
-    file : seekable binary file
-    name : str
-        What errors call it.
-
-    Raises
-    ------
-    DamagedError
-        It is damaged, too large, no dict, or asks for anything but plain data.
+    A `DamagedError` calls the file by its name if it is damaged, too large, no dict, or asks for
+    anything but plain data.
     """
     size(file, name)
     try:

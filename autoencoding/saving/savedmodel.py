@@ -2,40 +2,43 @@
 
 from __future__ import annotations
 
+import math
 import os
 import tempfile
-from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING
 
-import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding.parts import variables
+from autoencoding.training import loop
+
+if TYPE_CHECKING:
+    from autoencoder import Autoencoder
 
 
-class Signature(NamedTuple):
-    """Tensors that are fed and fetched, by name."""
-
-    inputs: dict[str, tf.Tensor]
-    outputs: dict[str, tf.Tensor]
+Tensors = dict[str, tf.Tensor]
 
 
-def write(
-    folder: str | os.PathLike[str],
-    build: Callable[[], Mapping[str, Signature]],
-    values: dict[str, np.ndarray],
-) -> None:
+def signatures(model: Autoencoder) -> dict[str, tuple[Tensors, Tensors]]:
+    """Add inference alone to the current graph; return its inputs and outputs by signature."""
+    widths = {k: math.prod(v) for k, v in model._shapes.items() if k != "target"}
+    columns = loop.placeholders(widths, [None])  # each [n, d]
+    forward = model._forward({**columns, "x": model._input_scaler.scale(columns["x"])})
+    scaled = model.objective.activation(forward.output)  # [n, target_dim]
+    reconstructions = {"reconstructions": model._target_scaler.unscale(scaled)}  # [n, target_dim]
+    codes = {"codes": forward.code}  # [n, hidden_dim]
+    conditions = {k: v for k, v in columns.items() if k == "condition"}
+    return {
+        "encode": (columns, codes),
+        "decode": ({**codes, **conditions}, reconstructions),
+        "reconstruct": (columns, reconstructions),
+    }
+
+
+def write(model: Autoencoder, folder: str | os.PathLike[str]) -> None:
     """Write a SavedModel into a new folder, which is complete as soon as it exists.
-
-    Parameters
-    ----------
-    folder : path
-    build : callable
-        () -> signatures by name; it adds their tensors to the current graph.
-    values : dict of arrays
-        Of its variables, by name; others are ignored.
 
     Raises
     ------
@@ -59,9 +62,9 @@ def write(
                 {key: tf1.saved_model.build_tensor_info(y) for key, y in outputs.items()},
                 tf1.saved_model.PREDICT_METHOD_NAME,
             )
-            for name, (inputs, outputs) in build().items()
+            for name, (inputs, outputs) in signatures(model).items()
         }
-        variables.write(session, values)
+        variables.write(session, variables.read(model.session))
         written = Path(beside) / "model"
         try:
             builder = tf1.saved_model.Builder(str(written))

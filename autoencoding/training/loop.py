@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
@@ -49,12 +49,11 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool)
     Parameters
     ----------
     step : callable
-        (columns, each [batch, d], weight [batch]) -> error [], updating variables on the way. It
-        is traced, so it may not keep tensors.
+        (columns, each [batch, d], weight [batch]) -> error [], updating variables on the way.
     rate : variable
         The learning rate that the step's optimizer reads.
     widths : dict of int
-        Numbers in a row of each column: 'x', 'target' and others.
+        Numbers in a row of each column.
     compiles : bool
         Whether XLA makes the step faster where there are enough of them.
     """
@@ -71,10 +70,8 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool)
 
     traced = tf.function(train, autograph=False)  # once, for all of these
 
-    def weighted(
-        columns: Columns, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor
-    ) -> tf.Tensor:
-        return traced(columns, weight, rates, steps)  # [K]
+    def weighted(*feed: Any) -> tf.Tensor:
+        return traced(*feed)  # [K]
 
     def even(columns: Columns, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         shape = tf.shape(columns["x"])[:2]  # [2]
@@ -102,11 +99,11 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool)
 
 def placeholders(widths: dict[str, int], rows: list[int | None]) -> Columns:
     """Make a placeholder [*rows, d] a column; 'target' is 'x' where it is not fed and as wide."""
-    made: Columns = {}
+    columns: Columns = {}
     for name, width in widths.items():
         shape = [*rows, width]
         if name == "target" and width == widths["x"]:
-            made[name] = tf1.placeholder_with_default(made["x"], shape, name=name)
+            columns[name] = tf1.placeholder_with_default(columns["x"], shape, name=name)
         else:
-            made[name] = tf1.placeholder(tf.float32, shape, name=name)
-    return made
+            columns[name] = tf1.placeholder(tf.float32, shape, name=name)
+    return columns

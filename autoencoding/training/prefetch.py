@@ -48,18 +48,9 @@ def ahead(items: Iterator[T]) -> Generator[T]:
 class Prefetcher:
     """Gather the rows of each call into arrays, while the graph trains on those of the last one.
 
-    Parameters
-    ----------
-    loop : Loop
-    rows : Rows
-    state : TrainingState
-        Its batch size, its seed, and whether the loop is compiled. The order of rows depends on
-        the seed, the number of warm starts and the number of the epoch alone.
-    multiplications : int
-        Of a row on its way through the network, to bound a block's time.
-    scale : callable
-        (chunk) -> the chunk scaled. Rows that fit into one shuffle buffer are scaled once for
-        all epochs.
+    The order of rows depends on the seed, the number of warm starts and the number of the epoch
+    alone. Rows that fit into one shuffle buffer are scaled once for all epochs. The multiplications
+    of a row on its way through the network bound a call's time.
     """
 
     def __init__(
@@ -76,17 +67,14 @@ class Prefetcher:
         self.weighted = not (even and state.compiled)
         compiled = loop.compiled if self.weighted else loop.compiled_even
         self.fetch = compiled if state.compiled else loop.plain
-        self.scaled = self._scaled_rows() if rows.small else None
+        self.scaled: Chunk | None = None
+        if rows.small:
+            self.scaled = joined([scale(chunk) for chunk in rows.chunks()])
 
     def calls(self, start: int, cuts: Sequence[int]) -> Generator[Call]:
         """Yield calls from a step on, each filled while the one before is in use.
 
-        Parameters
-        ----------
-        start : int
-            How many steps have been taken.
-        cuts : sequence of int
-            Ends of epochs, rising, that no call may span; the last is the end of all.
+        `cuts` are ends of epochs, rising, that no call may span; the last is the end of all.
         """
         arrays = [self._arrays(), self._arrays()]  # one is filled, one in use
         indices = (index for cut in self._spans(start, cuts) for index in cut)
@@ -125,11 +113,6 @@ class Prefetcher:
             weight = None if rows.weight is None else rows.weight[where]  # [k, batch]
             arrays[self.loop.weight][:k] = batch_weights(index, weight)  # [k, batch]
         return Call(k, self.fetch, arrays)
-
-    def _scaled_rows(self) -> Chunk:
-        """Return all rows, scaled, in float32."""
-        chunks = [self.scale(chunk) for chunk in self.rows.chunks()]
-        return joined(chunks)
 
     def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
         shape = self.length, self.state.batch_size

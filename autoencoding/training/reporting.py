@@ -2,77 +2,69 @@
 
 from __future__ import annotations
 
+import math
 import os
-from collections.abc import Callable
+from collections.abc import Sequence
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
 import numpy as np
-import tensorflow as tf
 from tqdm import tqdm
 
+from autoencoding import checks
+from autoencoding.data.rows import Rows
 from autoencoding.training.state import TrainingState
 
 if TYPE_CHECKING:
+    from autoencoder import Autoencoder
     from autoencoding.training.tensorboard import Board
+
+
+LOGGED = 8  # images in the log
 
 
 class Reports:
     """Show the losses of a run, on stdout, in a progress bar and in a log folder.
 
-    Parameters
-    ----------
-    state : TrainingState
-    graph : Graph
-        Shown in the log.
-    every : int
-        Print ``epoch {i}: loss = {l}`` after epochs 0, `every`, 2 `every`, ...
-    verbose : bool
-        Whether to print.
-    progress_bar : bool
-        Show a bar, where stderr is a terminal.
-    log : path or None
-        Folder of TensorBoard event files.
+    The log has the model's graph and weights, and reconstructions of some of the rows if they are
+    images. Options are those of `Autoencoder.train`.
     """
 
     def __init__(
         self,
+        model: Autoencoder,
         state: TrainingState,
-        graph: tf.Graph,
+        rows: Rows,
         every: int,
         verbose: bool,
         progress_bar: bool,
         log: str | os.PathLike[str] | None,
+        image_shape: Sequence[int] | None,
     ) -> None:
-        self.state, self.graph, self.every, self.verbose = state, graph, every, verbose
-        self.progress_bar, self.log = progress_bar, log
+        self.model, self.state, self.rows = model, state, rows
+        self.every, self.verbose, self.progress_bar, self.log = every, verbose, progress_bar, log
+        shape: Sequence[int] = model._shapes["target"]
+        if image_shape is not None:
+            shape = checks.image_shape("image_shape", image_shape, math.prod(shape))
+        elif len(shape) != 3 or shape[2] not in checks.CHANNELS:
+            shape = ()
+        self.image_shape = shape
         self.shown = state.epoch  # epochs that have been reported
 
     def call_done(self, steps: int) -> None:
-        """Move the bar on by some steps, and show the figures of the last epoch done."""
+        """Move the bar on by some steps, and show the losses of the last epoch done."""
         names = {"loss": "loss", "validation_loss": "validation", "learning_rate": "rate"}
         history = self.state.history
-        figures = {names[k]: f"{v[-1]:.4g}" for k, v in history.items() if k in names and v}
-        self.bar.set_postfix(figures, refresh=False)
+        values = {names[k]: f"{v[-1]:.4g}" for k, v in history.items() if k in names and v}
+        self.bar.set_postfix(values, refresh=False)
         self.bar.update(steps)
 
-    def report(
-        self, epoch: int, entries: Callable[[], tuple[dict[str, np.ndarray], np.ndarray | None]]
-    ) -> None:
-        """Print a line and write the log, for the epochs done since the last report.
-
-        Parameters
-        ----------
-        epoch : int
-            The last one done.
-        entries : callable
-            () -> weights by name, and images [n, height, width] or [n, height, width, channels],
-            0 to 255, or None; asked only where there is a log.
-        """
+    def report(self, epoch: int) -> None:
+        """Print a line and write the log, for the epochs done since the last report."""
         if self.verbose and epoch >= self.shown and epoch % self.every == 0:
             self.bar.write(f"epoch {epoch}: {self._losses(epoch)}")
         if self.board is not None:
-            self._log(self.board, *entries())
+            self._log(self.board)
         self.shown = epoch + 1
 
     def _losses(self, epoch: int) -> str:
@@ -80,13 +72,17 @@ class Reports:
         history = self.state.history
         return ", ".join(f"{names[k]} = {v[epoch]}" for k, v in history.items() if k in names)
 
-    def _log(self, board: Board, weights: dict[str, np.ndarray], images: np.ndarray | None) -> None:
-        history, done = self.state.history, self.state.epoch
-        for epoch in range(self.shown, done):
+    def _log(self, board: Board) -> None:
+        """Write losses and weights, and images [2, height, width, ...] beside their targets."""
+        history, last = self.state.history, self.state.epoch - 1
+        for epoch in range(self.shown, last + 1):
             board.scalars(epoch, {k: v[epoch] for k, v in history.items() if k != "epoch"})
-        board.histograms(done - 1, weights)
-        if images is not None:
-            board.images(done - 1, "reconstructed", images)
+        board.histograms(last, self.model.weights)
+        if self.image_shape:
+            some = next(self.rows.chunks()).part(slice(LOGGED))
+            decoded = self.model.session.run(self.model.decoded, self.model._feed(some))
+            pair = [a.reshape(-1, *self.image_shape) for a in (some.target, decoded)]
+            board.images(last, "reconstructed", np.concatenate(pair, axis=2))
         board.flush()
 
     def __enter__(self) -> Self:
@@ -100,7 +96,7 @@ class Reports:
         if self.log is not None:
             from autoencoding.training.tensorboard import Board
 
-            self.board = Board(self.log, self.graph, self.state.epoch)
+            self.board = Board(self.log, self.model.graph, self.state.epoch)
         return self
 
     def __exit__(

@@ -13,73 +13,39 @@ import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
 from types import TracebackType
-from typing import Any, Protocol, Self
+from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
-import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
+from autoencoding import checks
+from autoencoding.data import statistics
 from autoencoding.data.rows import Chunk, Rows, check, split
 from autoencoding.parts import variables
-from autoencoding.parts.optimizers import Schedule, warm_up
+from autoencoding.parts.optimizers import warm_up
 from autoencoding.saving import checkpoints
 from autoencoding.training import loop
 from autoencoding.training.interrupts import postponed_interrupt
-from autoencoding.training.loop import Loop
 from autoencoding.training.prefetch import Call, Prefetcher
 from autoencoding.training.reporting import Reports
 from autoencoding.training.state import TrainingState
+
+if TYPE_CHECKING:
+    from autoencoder import Autoencoder
 
 TRAINED = tf1.GraphKeys.TRAINABLE_VARIABLES
 ADVICE = "the model is kept as it last reported: try a smaller learning_rate, or another scaling"
 
 
-class Trainable(Protocol):
-    """Define what a run asks of a model."""
-
-    session: tf1.Session
-    graph: tf.Graph
-    rate: tf.Variable  # learning rate of the next step
-    checkpoint: Any
-    epoch: int
-    learning_rate: float
-    schedule: Schedule
-    warm_up: float
-    seed: int
-    _loop: Loop
-    _state: TrainingState | None
-    _multiplications: int  # of a row on its way through the network
-    _random_numbers: int  # that a step draws for each row
-
-    def _initialise(self, fitted: dict[str, np.ndarray]) -> None: ...
-    def _fit(self, rows: Rows) -> dict[str, np.ndarray]: ...
-    def _scale(self, chunk: Chunk) -> Chunk: ...
-    def _losses(self, mean_errors: np.ndarray) -> np.ndarray: ...
-    def _loss_on(self, rows: Rows) -> float: ...
-    def _log_entries(self, rows: Rows, image_shape: Sequence[int] | None) -> Any: ...
-    def _to_resume(self) -> TrainingState: ...
-
-
 class Run:
     """Train a model up to its planned epochs; iterate over it to report and save on the way.
 
-    Parameters
-    ----------
-    model : Trainable
-    rows : Rows
-    batch_size, validation, patience, min_gain, resume, warm_start, every, verbose, progress_bar, \
-log, image_shape
-        As `Autoencoder.train` takes them.
-
-    Raises
-    ------
-    ValueError, TypeError
-        Bad input; the model is unchanged.
+    Options are those of `Autoencoder.train`. Bad input raises before anything is changed.
     """
 
     def __init__(
         self,
-        model: Trainable,
+        model: Autoencoder,
         rows: Rows,
         batch_size: int,
         *,
@@ -94,20 +60,29 @@ log, image_shape
         log: str | os.PathLike[str] | None,
         image_shape: Sequence[int] | None,
     ) -> None:
-        self.model, self.every, self.image_shape = model, every, image_shape
-        self.patience, self.min_gain = patience, min_gain
+        self.model, self.every = model, checks.integer("every", every)
+        self.min_gain = checks.number("min_gain", min_gain, minimum=0)
+        self.patience = None if patience is None else checks.integer("patience", patience)
+        if patience is not None and validation is None:
+            raise ValueError("patience needs rows for validation, got validation=None")
+        batch_size = checks.integer("batch_size", batch_size)
         self.fresh = not resume and not (warm_start and model._state is not None)
-        seed = model._to_resume().seed if resume else model.seed
+        if resume and model._state is None and model.checkpoint is not None:
+            model._restore(*checkpoints.newest(model.checkpoint))
+        seed = model._require_trained().seed if resume else model.seed
         self.rows, self.validation = split(rows, validation, seed)
         self.fitted: dict[str, np.ndarray] = {}
         if self.fresh:
-            self.fitted = model._fit(self.rows)
+            self.fitted = statistics.fit(
+                self.rows, model._input_scaler, model._target_scaler, model._baselines
+            )
         else:
             check(self.rows)
         n_validation = 0 if self.validation is None else self.validation.n_rows
         sizes = self.rows.n_rows, n_validation, min(batch_size, self.rows.n_rows)
         self.state = self._resumed(sizes) if resume else self._planned(sizes)
-        self.reports = Reports(self.state, model.graph, every, verbose, progress_bar, log)
+        options = self.every, verbose, progress_bar, log, image_shape
+        self.reports = Reports(model, self.state, self.validation or self.rows, *options)
         self._best: dict[str, np.ndarray] | None = None  # weights, while others are trained
         self._run_call: Any = None
         self._stack = ExitStack()
@@ -119,14 +94,15 @@ log, image_shape
             self._interrupted = self._stack.enter_context(postponed_interrupt())
             self._stack.enter_context(self.reports)
             if self.fresh:
-                model._initialise(self.fitted)
+                model.session.run(model.init)
+                variables.write(model.session, self.fitted | model._start)
             model._state = self.state
             planned = {"planned_steps": np.array(self.state.planned_steps)}
             variables.write(model.session, planned)  # where the graph has it
             self._read = variables.reader(model.session)
             self._read_trained = variables.reader(model.session, TRAINED)
             self.rows_ahead = Prefetcher(
-                model._loop, self.rows, self.state, model._multiplications, model._scale
+                model._loop, self.rows, self.state, model._multiplications, self._scale
             )
             self._stack = self._stack.pop_all()
         return self
@@ -167,8 +143,7 @@ log, image_shape
 
     def report(self, epoch: int) -> None:
         """Print the losses of an epoch once, and write the log of all since the last report."""
-        rows = self.validation or self.rows
-        self.reports.report(epoch, lambda: self.model._log_entries(rows, self.image_shape))
+        self.reports.report(epoch)
 
     def _planned(self, sizes: tuple[int, int, int]) -> TrainingState:
         """Return the state of a new run on so many rows, for validation, and in a step."""
@@ -183,7 +158,7 @@ log, image_shape
 
     def _resumed(self, sizes: tuple[int, int, int]) -> TrainingState:
         """Return the state to resume, which must be of these sizes."""
-        state = self.model._to_resume()
+        state = self.model._require_trained()
         expected = state.n_rows, state.n_validation, state.batch_size
         if sizes != expected:
             raise ValueError(
@@ -203,7 +178,10 @@ log, image_shape
             while self.state.epoch < until and not self._over():
                 self._train_on(next(calls))
             reached = self._read()
-            self._require_finite(reached)
+            for name, value in reached.items():
+                if not np.isfinite(value).all():
+                    steps = self.state.step
+                    raise FloatingPointError(f"{name} is not finite after {steps} steps; {ADVICE}")
             return {**reached, **self._rest(reached)}
         except BaseException:
             variables.write(self.model.session, kept)
@@ -220,27 +198,49 @@ log, image_shape
     def _train_on(self, call: Call) -> None:
         """Take the steps of a call, and record their losses."""
         state, feeds, k = self.state, self.model._loop, call.steps
-        rates = self._rates(state.progress(k))  # [k]
+        progress = state.progress(k)  # [k]
+        factors = self.model.schedule.factors(progress, state.monitored)  # [k]
+        rates = self.model.learning_rate * (warm_up(progress, self.model.warm_up) * factors)  # [k]
         padded = np.zeros(self.rows_ahead.length, np.float32)  # [K]
         padded[:k] = rates
         feed = {**call.feed, feeds.rate: padded, feeds.steps: np.int32(k)}
         if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
             self._run_call = self.model.session.make_callable(call.fetch, list(feed))
         errors = self._run_call(*feed.values())[:k]  # [k]
-        self._require_finite_errors(errors)
+        if not np.isfinite(errors).all():
+            first = int(np.argmin(np.isfinite(errors)))
+            epoch, step = divmod(state.step + first, state.steps_per_epoch)
+            raise FloatingPointError(
+                f"the loss is {errors[first]} at epoch {epoch}, step {step}; {ADVICE}"
+            )
         means = state.advance(errors, rates)  # [epochs that ended]
         if len(means):
-            self._record("loss", self.model._losses(means).tolist())
+            self._record("loss", self._losses(means))
         if len(means) and self.validation is not None:  # a call ends with its epoch at the latest
-            self._record("validation_loss", [self.model._loss_on(self.validation)])
+            self._record("validation_loss", [self._loss_on(self.validation)])
             self._keep_if_best()
         self.reports.call_done(k)
 
-    def _rates(self, progress: np.ndarray) -> np.ndarray:
-        """Return the learning rates [k] of steps at these shares of the planned steps, [k]."""
+    def _scale(self, chunk: Chunk) -> Chunk:
+        """Return a chunk as the loop takes it."""
         model = self.model
-        factors = model.schedule.factors(progress, self.state.monitored)  # [k]
-        return model.learning_rate * (warm_up(progress, model.warm_up) * factors)
+        fetch = {name: model._scaled[name] for name in chunk.columns}
+        return chunk._replace(columns=model.session.run(fetch, model._feed(chunk)))
+
+    def _losses(self, mean_errors: np.ndarray) -> list[float]:
+        """Return the losses of mean row errors [m]."""
+        model = self.model
+        return model.session.run(model._mean_losses, {model._mean_errors: mean_errors}).tolist()
+
+    def _loss_on(self, rows: Rows) -> float:
+        """Return the loss over all rows, by weight."""
+        model, total, weights = self.model, 0.0, 0.0
+        for chunk in rows.chunks():
+            errors = model.session.run(model._row_errors, model._feed(chunk)).astype(np.float64)
+            weight = np.ones(len(errors)) if chunk.weight is None else chunk.weight  # [m]
+            total += float(weight @ errors)
+            weights += float(weight.sum())
+        return self._losses(np.array([total / weights]))[0]
 
     def _record(self, name: str, losses: list[float]) -> None:
         """Add the losses of epochs that have ended to the history."""
@@ -275,17 +275,3 @@ log, image_shape
         state.last = {name: reached[name] for name in best}
         variables.write(self.model.session, best)
         return best
-
-    def _require_finite_errors(self, errors: np.ndarray) -> None:
-        bad = np.flatnonzero(~np.isfinite(errors))
-        if len(bad):
-            epoch, step = divmod(self.state.step + int(bad[0]), self.state.steps_per_epoch)
-            raise FloatingPointError(
-                f"the loss is {errors[bad[0]]} at epoch {epoch}, step {step}; {ADVICE}"
-            )
-
-    def _require_finite(self, values: dict[str, np.ndarray]) -> None:
-        bad = [name for name, value in values.items() if not np.isfinite(value).all()]
-        if bad:
-            steps = self.state.step
-            raise FloatingPointError(f"{bad[0]} is not finite after {steps} steps; {ADVICE}")

@@ -12,52 +12,26 @@ import numpy as np
 class TrainingState:
     """The plan of a run of training, and how much of it is done.
 
-    Parameters
-    ----------
-    n_rows, n_validation : int
-        Rows to train on, and rows to validate on.
-    batch_size : int
-    epochs : int
-        The planned total, on which the schedule depends.
-    seed : int
-        Of the order of rows.
-    compiled : bool
-        Whether the loop is compiled, which changes the last bits of the weights.
-    warm_starts : int
-        Runs that began with the weights of another, before this one; they vary the order of rows.
-    step : int
-        Steps taken.
-    error_sum : float
-        Sum over the steps of the present epoch: mean errors times the batches' shares of the rows.
-    best : int or None
-        The epoch with the least validation loss, from 0.
-    history : dict of lists
-        One entry for each epoch done: 'epoch' (from 0), 'loss', 'learning_rate' (of its last
-        step), and 'validation_loss' where there are rows to validate on.
-    last : dict of arrays or None
-        Weights to go on with, by name, where the session holds those of the best epoch.
+    The history has one entry for each epoch done: 'epoch' (from 0), 'loss', 'learning_rate' (of
+    its last step), and 'validation_loss' where there are rows to validate on.
     """
 
-    n_rows: int
-    n_validation: int
+    n_rows: int  # to train on
+    n_validation: int  # rows to validate on
     batch_size: int
-    epochs: int
-    seed: int
-    compiled: bool
-    warm_starts: int = 0
-    step: int = 0
-    error_sum: float = 0.0
-    best: int | None = None
+    epochs: int  # the planned total, on which the schedule depends
+    seed: int  # of the order of rows
+    compiled: bool  # whether the loop is, which changes the last bits of the weights
+    warm_starts: int = 0  # runs before this one whose weights it began with
+    step: int = 0  # steps taken
+    error_sum: float = 0.0  # of the present epoch: mean errors times the batches' shares of rows
+    best: int | None = None  # the epoch with the least validation loss
     history: dict[str, list[float]] = field(default_factory=dict)
-    last: dict[str, np.ndarray] | None = None
+    last: dict[str, np.ndarray] | None = None  # weights to go on with, if the session has the best
 
     def __post_init__(self) -> None:
-        for name in (
-            "epoch",
-            "loss",
-            "learning_rate",
-            *["validation_loss"] * (self.n_validation > 0),
-        ):
+        validation = ["validation_loss"] * (self.n_validation > 0)
+        for name in ("epoch", "loss", "learning_rate", *validation):
             self.history.setdefault(name, [])
 
     @property

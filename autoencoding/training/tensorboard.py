@@ -1,7 +1,8 @@
-"""TensorBoard: the events of a run, written by TensorFlow's own `FileWriter` and summary ops."""
+"""TensorBoard: the events of a run, written by TensorFlow's own `FileWriter`."""
 
 from __future__ import annotations
 
+import io
 import os
 import time
 from collections.abc import Mapping
@@ -10,36 +11,21 @@ from typing import Self
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
+from PIL import Image
 
 from autoencoding import checks
+
+BUCKETS = 30  # of a histogram
 
 
 class Board:
     """TensorBoard event files of a run: losses, learning rate, weights, the graph, images.
 
     Each writes a file of its own, in eager mode too; no graph of the caller gains an operation.
-
-    Parameters
-    ----------
-    folder : path
-        Made where it, or a parent, is missing.
-    graph : Graph
-        Shown as the model; may be finalised.
-    step : int
-        Where a run resumes: above 0, TensorBoard drops older files' events of this step or later.
+    Where a run resumes at a step above 0, TensorBoard drops older files' events from there on.
     """
 
     def __init__(self, folder: str | os.PathLike[str], graph: tf.Graph, step: int = 0) -> None:
-        own = tf.Graph()
-        with own.as_default():
-            self._tag = tf1.placeholder(tf.string, [])
-            self._array = tf1.placeholder(tf.float64)  # any shape
-            self._pixels = tf1.placeholder(tf.uint8, [None] * 4)  # [n, height, width, channels]
-            self._histogram = tf.raw_ops.HistogramSummary(tag=self._tag, values=self._array)  # []
-            self._images = tf.raw_ops.ImageSummary(
-                tag=self._tag, tensor=self._pixels, max_images=tf.int32.max
-            )  # []
-        self._session = tf1.Session(graph=own, config=tf1.ConfigProto(device_count={"GPU": 0}))
         unique = f".{time.time_ns()}"  # TensorFlow names files by the second, and overwrites
         with graph.as_default():  # eagerly there is no writer
             self._writer = tf1.summary.FileWriter(os.fspath(folder), graph, filename_suffix=unique)
@@ -52,13 +38,7 @@ class Board:
         self._writer.add_summary(tf1.Summary(value=entries), step)
 
     def histograms(self, step: int, arrays: Mapping[str, np.ndarray]) -> None:
-        """Write the distribution of each array's entries, all as one event.
-
-        Parameters
-        ----------
-        step : int
-        arrays : mapping of str to array, any shape
-            Real numbers, by tag.
+        """Write the distribution of each array's entries, by tag, all as one event.
 
         Raises
         ------
@@ -67,42 +47,49 @@ class Board:
         """
         summary = tf1.Summary()
         for tag, array in arrays.items():
-            if not (finite := np.isfinite(array)).all():
-                raise ValueError(f"arrays[{tag!r}] must be finite, got {array[~finite][0]}")
-            feed = {self._tag: tag, self._array: array}
-            summary.MergeFromString(self._session.run(self._histogram, feed))
+            entries = np.asarray(array, np.float64).ravel()  # [entries]
+            if not (finite := np.isfinite(entries)).all():
+                raise ValueError(f"arrays[{tag!r}] must be finite, got {entries[~finite][0]}")
+            counts, edges = np.histogram(entries, BUCKETS)  # [buckets], [buckets + 1]
+            histogram = tf1.HistogramProto(
+                min=entries.min(),
+                max=entries.max(),
+                num=len(entries),
+                sum=entries.sum(),
+                sum_squares=np.square(entries).sum(),
+                bucket_limit=edges[1:],
+                bucket=counts,
+            )
+            summary.value.add(tag=tag, histo=histogram)
         self._writer.add_summary(summary, step)
 
     def images(self, step: int, tag: str, images: np.ndarray) -> None:
         """Write images as one event, under the tags 'tag/image/0', 'tag/image/1', ...
 
-        Parameters
-        ----------
-        step : int
-        tag : str
-        images : array, shape [n, height, width] or [n, height, width, 1, 3 or 4]
-            Gray, RGB or RGBA from 0 to 255, of any real dtype: clipped and rounded; NaN is 0.
-
-        Raises
-        ------
-        ValueError
-            Another shape.
+        They are [n, height, width] or [n, height, width, 1, 3 or 4], from 0 to 255, of any real
+        dtype: clipped and rounded; NaN is 0.
         """
         pixels = images[..., None] if images.ndim == 3 else images  # [n, height, width, channels]
         if pixels.ndim != 4 or pixels.shape[-1] not in checks.CHANNELS:
-            wanted = "[n, height, width] or [n, height, width, 1, 3 or 4]"
-            raise ValueError(f"images must have shape {wanted}, got {images.shape}")
+            expected = "[n, height, width] or [n, height, width, 1, 3 or 4]"
+            raise ValueError(f"images must have shape {expected}, got {images.shape}")
         pixels = np.rint(np.clip(np.nan_to_num(pixels), 0.0, 255.0)).astype(np.uint8)
-        feed = {self._tag: tag, self._pixels: pixels}
-        self._writer.add_summary(self._session.run(self._images, feed), step)
+        height, width, channels = pixels.shape[1:]
+        summary = tf1.Summary()
+        for number, image in enumerate(pixels):
+            png = io.BytesIO()
+            Image.fromarray(image[..., 0] if channels == 1 else image).save(png, "PNG")
+            sizes = {"height": height, "width": width, "colorspace": channels}
+            encoded = tf1.Summary.Image(encoded_image_string=png.getvalue(), **sizes)
+            summary.value.add(tag=f"{tag}/image/{number}", image=encoded)
+        self._writer.add_summary(summary, step)
 
     def flush(self) -> None:
         """Put on disk what is written so far; unasked, this is done every two minutes."""
         self._writer.flush()
 
     def close(self) -> None:
-        """Flush, end the writer's thread and free the session; again, do nothing."""
-        self._session.close()
+        """Flush, and end the writer's thread; again, do nothing."""
         self._writer.close()
 
     def __enter__(self) -> Self:

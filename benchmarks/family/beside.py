@@ -21,9 +21,9 @@ def arguments(description: str | None, data: str, epochs: int) -> argparse.Names
     parser.add_argument("--data", type=Path, required=True, help=data)
     parser.add_argument("--epochs", type=int, default=epochs, help="of each model (%(default)s)")
     parser.add_argument("--seeds", type=int, default=3, help="models of each kind (%(default)s)")
-    found = parser.parse_args()
+    results = parser.parse_args()
     print_machine()
-    return found
+    return results
 
 
 def compare(peers: dict[str, Trainer], seeds: int, epochs: int, steps: int) -> None:
@@ -41,19 +41,19 @@ def compare(peers: dict[str, Trainer], seeds: int, epochs: int, steps: int) -> N
     steps : int
         Of an epoch.
     """
-    found: dict[str, list[Figures]] = {name: [] for name in peers}
+    results: dict[str, list[Figures]] = {name: [] for name in peers}
     for seed in range(seeds):
         for name, train in peers.items():
             start = time.perf_counter()
             evaluate = train(seed, epochs)
             seconds = time.perf_counter() - start
             milliseconds = 1e3 * seconds / (steps * epochs)
-            found[name].append({"seconds": seconds, "ms a step": milliseconds, **evaluate()})
-            print_line(f"{name}, seed {seed}", found[name][-1])
-    names = found[next(iter(peers))][0]
+            results[name].append({"seconds": seconds, "ms a step": milliseconds, **evaluate()})
+            print_line(f"{name}, seed {seed}", results[name][-1])
+    names = results[next(iter(peers))][0]
     means = {
         peer: {name: float(np.mean([figures[name] for figures in own])) for name in names}
-        for peer, own in found.items()
+        for peer, own in results.items()
     }
     first, *others = means
     for peer, figures in means.items():

@@ -44,17 +44,17 @@ def linear(gray: dict[str, np.ndarray], colour: np.ndarray, width: int) -> np.nd
     pca = PCA(width, random_state=0)
     codes = pca.fit_transform(gray["train"].reshape(len(colour), -1))  # [n, width]
     seen = pca.transform(gray["test"].reshape(len(gray["test"]), -1))  # [m, width]
-    found = Ridge(10.0).fit(codes, colour.reshape(len(colour), -1)).predict(seen)  # [m, d]
-    return found.reshape(-1, *colour.shape[1:])  # [m, 32, 32, 3]
+    predicted = Ridge(10.0).fit(codes, colour.reshape(len(colour), -1)).predict(seen)  # [m, d]
+    return predicted.reshape(-1, *colour.shape[1:])  # [m, 32, 32, 3]
 
 
 def main() -> None:
     """Print the table."""
     args = beside.arguments(__doc__, "folder or archive of CIFAR-10", epochs=10)
-    found = cifar.load(args.data)
+    data = cifar.load(args.data)
     colour = {
         part: cifar.images(rows).astype(np.float32) / 255
-        for part, rows in (("train", found.train), ("test", found.test))
+        for part, rows in (("train", data.train), ("test", data.test))
     }  # [n, 32, 32, 3] each, 0 to 1
     gray = {part: images.mean(axis=3, keepdims=True) for part, images in colour.items()}
     print(f"{len(gray['train'])} and {len(gray['test'])} images")

@@ -32,9 +32,9 @@ LAYERS, EPOCHS = [500, 250, 30], 10  # of the stacks
 def main() -> None:
     """Print both tables."""
     args = beside.arguments(__doc__, "mnist.npz, or its idx files' folder", epochs=3)
-    found = mnist.load(args.data)
-    images(found, args.seeds, args.epochs)
-    codes(found, args.seeds)
+    data = mnist.load(args.data)
+    images(data, args.seeds, args.epochs)
+    codes(data, args.seeds)
 
 
 def noisy(clean: np.ndarray, seed: int) -> np.ndarray:
@@ -43,10 +43,10 @@ def noisy(clean: np.ndarray, seed: int) -> np.ndarray:
     return np.clip(clean + noise, 0, 1).astype(np.float32)
 
 
-def images(found: mnist.Mnist, seeds: int, epochs: int) -> None:
+def images(data: mnist.Mnist, seeds: int, epochs: int) -> None:
     """Print how close denoised images come to clean ones, as a peak signal-to-noise ratio."""
     train, test = (
-        images[..., None].astype(np.float32) / 255 for images in (found.train, found.test)
+        images[..., None].astype(np.float32) / 255 for images in (data.train, data.test)
     )  # [n, 28, 28, 1] each, 0 to 1
     seen = noisy(test, seed=1000)  # [m, 28, 28, 1]
 
@@ -79,9 +79,9 @@ def images(found: mnist.Mnist, seeds: int, epochs: int) -> None:
     beside.compare({"project": project, "Keras": keras}, seeds, epochs, -(-len(train) // BATCH))
 
 
-def codes(found: mnist.Mnist, seeds: int) -> None:
+def codes(data: mnist.Mnist, seeds: int) -> None:
     """Print the test errors of a linear classifier on the codes of stacks."""
-    train, test = found.train.reshape(-1, 784), found.test.reshape(-1, 784)  # [n, 784]
+    train, test = data.train.reshape(-1, 784), data.test.reshape(-1, 784)  # [n, 784]
     print(f"\nerrors of a logistic regression on the codes of 784-{LAYERS}, {EPOCHS} epochs")
     corruptions: dict[str, Corruption | None] = {"plain": None, "masking 0.3": Masking(0.3)}
     errors: dict[str, list[float]] = {name: [] for name in corruptions}
@@ -102,8 +102,8 @@ def codes(found: mnist.Mnist, seeds: int) -> None:
                 ae.train(train, 200, verbose=False)
                 coded = ae.encode(train), ae.encode(test)  # [n, 30], [m, 30]
             classifier = make_pipeline(StandardScaler(), LogisticRegression(max_iter=1000))
-            classifier.fit(coded[0], found.train_labels)
-            errors[name].append(100 * (1 - classifier.score(coded[1], found.test_labels)))
+            classifier.fit(coded[0], data.train_labels)
+            errors[name].append(100 * (1 - classifier.score(coded[1], data.test_labels)))
             print(f"{name}, seed {seed:<10}  test errors, % {errors[name][-1]:9.2f}", flush=True)
     for name, own in errors.items():
         print(f"{name}, mean             test errors, % {np.mean(own):9.2f}")

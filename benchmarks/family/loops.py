@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import dataclasses
+import math
 import time
 from collections.abc import Callable
 from typing import Any, NamedTuple
@@ -17,7 +18,6 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoder import Autoencoder
-from autoencoding.data.rows import width
 from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts.corruptions import Masking
 from autoencoding.parts.networks import Convolutional, Dense, Network
@@ -67,10 +67,8 @@ def trainer(case: Case, form: str) -> tuple[Callable[[], object], int]:
     object.__setattr__(network, "compiles", FORMS[form])  # what a network's class knows of itself
     ae = case.make(*case.widths, network=network, seed=0, checkpoint=None, **case.options)
     ae.session.run(ae.init)
-    steps = min(
-        steps_per_call(case.batch, width(ae._shapes, ae._shapes), ae._multiplications),
-        MOST_STEPS,
-    )
+    width = sum(math.prod(shape) for shape in ae._shapes.values())
+    steps = min(steps_per_call(case.batch, width, ae._multiplications), MOST_STEPS)
     generator, loop = np.random.default_rng(0), ae._loop
     feed = {
         column: generator.standard_normal((steps, case.batch, column.shape[-1]), np.float32) / 8

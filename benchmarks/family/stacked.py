@@ -24,8 +24,8 @@ LAYERS, BATCH, PRETRAINING = [1000, 500, 250, 30], 50, 3  # epochs of each layer
 def main() -> None:
     """Print both lines, and PCA's."""
     args = beside.arguments(__doc__, "mnist.npz, or its idx files' folder", epochs=50)
-    found = mnist.load(args.data)
-    train, test = found.train.reshape(-1, 784), found.test.reshape(-1, 784)  # [n, 784], 0 to 255
+    data = mnist.load(args.data)
+    train, test = data.train.reshape(-1, 784), data.test.reshape(-1, 784)  # [n, 784], 0 to 255
 
     def error(rebuilt: np.ndarray, rows: np.ndarray) -> float:
         return float(np.mean(np.sum(np.square((rebuilt - rows) / 255), axis=1)))

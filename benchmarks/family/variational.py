@@ -23,10 +23,10 @@ INNER, HIDDEN, BATCH = 512, 20, 100
 def main() -> None:
     """Print the table."""
     args = beside.arguments(__doc__, "mnist.npz, or its idx files' folder", epochs=20)
-    found, generator = mnist.load(args.data), np.random.default_rng(0)
+    data, generator = mnist.load(args.data), np.random.default_rng(0)
     train, test = (
         (generator.uniform(size=(len(images), 784)) < images.reshape(-1, 784) / 255).astype("f4")
-        for images in (found.train, found.test)
+        for images in (data.train, data.test)
     )  # [n, 784] each, 0 or 1
 
     def project(seed: int, epochs: int) -> Callable[[], beside.Figures]:

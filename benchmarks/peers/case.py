@@ -64,10 +64,10 @@ class Case:
 
     def steps(self, overhead: float, parts: bool) -> int:
         """How many steps to time at some overhead, in microseconds: epochs, or part of one."""
-        wanted = MICROSECONDS / (overhead + self.operations / 50_000 + self.parameters / 1_000)
-        if parts and 2 * wanted <= self.epoch:
-            return int(wanted)
-        return self.epoch * max(2, round(wanted / self.epoch))
+        expected = MICROSECONDS / (overhead + self.operations / 50_000 + self.parameters / 1_000)
+        if parts and 2 * expected <= self.epoch:
+            return int(expected)
+        return self.epoch * max(2, round(expected / self.epoch))
 
     def data(self) -> np.ndarray:
         """Normal data [rows, width] float32 with the project's standard deviation, 1/8."""

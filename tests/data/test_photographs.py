@@ -1,11 +1,9 @@
 import numpy as np
 import pytest
-from hypothesis import given
-from hypothesis import strategies as st
 from PIL import Image
 from processes import run_python
 
-from autoencoding.data.photographs import crops, load_images, rows_to_images, sample_crops
+from autoencoding.data.photographs import load_images, sample_crops
 
 RNG = np.random.default_rng(0)
 COLOUR = RNG.integers(0, 256, (6, 9, 3), dtype=np.uint8)  # [height, width, 3]
@@ -81,17 +79,14 @@ def test_orientation_is_respected(tmp_path):
 # Sizes
 
 
-def test_size_and_factor_resize(tmp_path):
+def test_a_size_resizes(tmp_path):
     photo = np.kron(np.array([[10, 250], [90, 170]], np.uint8), np.ones((8, 16), np.uint8))
     path = save(tmp_path / "a.png", photo)  # [16, 32], four flat quarters
-    for options in ({"size": (4, 8)}, {"factor": 0.25}):
-        rows, *shape = load_images(path, **options)
-        small = rows.reshape(4, 8)
-        assert (shape, rows.dtype) == ([4, 8], np.float32)
-        assert small[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [10, 250, 90, 170]
-        assert small.mean() == pytest.approx(130, abs=0.5)
-    assert load_images(path, factor=2)[1:] == (32, 64)
-    assert load_images(path, factor=0.001)[1:] == (1, 1)
+    rows, *shape = load_images(path, size=(4, 8))
+    small = rows.reshape(4, 8)
+    assert (shape, rows.dtype) == ([4, 8], np.float32)
+    assert small[[0, 0, -1, -1], [0, -1, 0, -1]].tolist() == [10, 250, 90, 170]
+    assert small.mean() == pytest.approx(130, abs=0.5)
     assert load_images(path, size=(5, 3))[1:] == (5, 3)
 
 
@@ -105,21 +100,16 @@ def test_resizing_stays_between_black_and_white(tmp_path):
 def test_mixed_sizes_need_a_size(tmp_path):
     for i, (height, width) in enumerate([(4, 6), (4, 6), (6, 4)]):
         save(tmp_path / f"{i}.png", np.zeros((height, width), np.uint8))
-    for options in ({}, {"factor": 0.5}):
-        with pytest.raises(ValueError, match="2.png: expected . x . pixels as in 0.png.*size="):
-            load_images(tmp_path, **options)
+    with pytest.raises(ValueError, match="2.png: expected . x . pixels as in 0.png.*size="):
+        load_images(tmp_path)
     assert load_images(tmp_path, size=(3, 3))[0].shape == (3, 9)
 
 
 @pytest.mark.parametrize(
     "options, message",
     [
-        ({"size": (4, 4), "factor": 0.5}, "size or factor, not both"),
         ({"size": (4, 0)}, "size must be .height, width."),
         ({"size": (4,)}, "size must be .height, width."),
-        ({"factor": 0}, "factor must be a positive number, got 0"),
-        ({"factor": float("nan")}, "factor must be a positive number"),
-        ({"factor": float("inf")}, "factor must be a positive number"),
         ({"channels": 2}, r"channels must be 1 \(gray\) or 3 \(RGB\), got 2"),
     ],
 )
@@ -188,61 +178,7 @@ def test_a_folder_without_images_and_a_missing_path_are_refused(tmp_path):
         load_images(tmp_path / "nowhere.png")
 
 
-# Arrays
-
-
-@given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 9), st.sampled_from(["u1", "f4"]))
-def test_rows_become_images_of_any_size(n, height, width, dtype):
-    images = np.arange(n * height * width).reshape(n, height, width).astype(dtype)
-    actual = rows_to_images(images.reshape(n, height * width), height, width)
-    assert np.array_equal(actual, images)
-    assert actual.dtype == images.dtype
-
-
-@pytest.mark.parametrize("shape", [(2, 11), (12,), (2, 3, 4)])
-def test_rows_of_another_length_are_refused(shape):
-    with pytest.raises(ValueError, match=r"\[n, 12\] for images of 3 x 4 pixels, got \["):
-        rows_to_images(np.zeros(shape), 3, 4)
-
-
-def test_crops_go_left_to_right_then_down_and_may_overlap():
-    whole, photo = np.ones((4, 4), np.float32), np.arange(35).reshape(5, 7)
-    assert not np.shares_memory(crops(whole, 4), whole)
-    for side, stride in ((2, None), (3, 1), (2, 5), (5, None)):
-        step = stride or side
-        expected = [
-            photo[top : top + side, left : left + side].ravel()
-            for top in range(0, 6 - side, step)
-            for left in range(0, 8 - side, step)
-        ]
-        cut = crops(photo, side, stride)
-        assert cut.dtype == np.float32
-        assert np.array_equal(cut, expected)
-
-
-@pytest.mark.parametrize("gray", [False, True])
-def test_crops_are_gray_or_keep_their_colour(gray):
-    photo = COLOUR[..., 0] if gray else COLOUR
-    each = [crops(photo if gray else COLOUR[..., channel], 3) for channel in range(3)]
-    assert np.array_equal(crops(photo, 3, channels=3).reshape(6, 9, 3), np.stack(each, axis=2))
-    assert crops(COLOUR, 6) == pytest.approx(GRAY[:, :6].reshape(1, 36), abs=1e-3)
-
-
-@pytest.mark.parametrize(
-    ("shape", "options", "message"),
-    [
-        ((5, 7, 4), {"side": 2}, "photo must be"),
-        ((5,), {"side": 2}, "photo must be"),
-        ((1, 5, 7, 3), {"side": 1}, "photo must be"),
-        ((5, 7), {"side": 6}, "side must be from 1 to 5 here, got 6"),
-        ((5, 7), {"side": 0}, "side must be from 1 to 5 here, got 0"),
-        ((5, 7), {"side": 2, "stride": 0}, "stride must be at least 1, got 0"),
-        ((5, 7), {"side": 2, "channels": 2}, "channels must be 1 .* got 2"),
-    ],
-)
-def test_bad_crops_are_refused(shape, options, message):
-    with pytest.raises(ValueError, match=message):
-        crops(np.zeros(shape), **options)
+# Sample
 
 
 def test_sample_crops_are_of_both_photographs_and_do_not_mix():
@@ -256,6 +192,12 @@ def test_sample_crops_are_of_both_photographs_and_do_not_mix():
     assert train[775].reshape(32, 32) == pytest.approx(flower[:32, :32], abs=1e-3)
     assert test[5].reshape(32, 32) == pytest.approx(china[32:64, 544:576], abs=1e-3)
     assert sample_crops(64)[1].shape == (2 * 6 * 2, 4096)
+    colour, _ = sample_crops(32, 3)
+    assert np.array_equal(
+        colour[32].reshape(32, 32, 3), load_sample_images().images[0][16:48, 16:48]
+    )
+    with pytest.raises(ValueError, match="channels must be 1 .* got 2"):
+        sample_crops(32, 2)
 
 
 def test_importing_is_light(tmp_path):

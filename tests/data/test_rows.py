@@ -274,8 +274,8 @@ def test_what_a_split_keeps_is_a_table():
 
 
 def test_a_stream_is_not_split():
-    with pytest.raises(ValueError, match="validation must be rows of its own where data is"):
-        passed_over(Again(cut(ROWS))).split(0.5, 0)
+    with pytest.raises(ValueError, match="validation must be rows, as data is iterated"):
+        sources.split(passed_over(Again(cut(ROWS))), 0.5, 0)
 
 
 # Streams

@@ -158,9 +158,8 @@ def trainer(machine, epochs=5, *, length=4, start=None, validated=None, compiled
         schedule=SimpleNamespace(
             factors=options.get("rate", falling), watches_loss=options.get("watches_loss", False)
         ),
-        _losses=lambda means: 2 * means,
-        _loss_on=loss_on,
     )
+    run._losses, run._loss_on = lambda means: (2 * means).tolist(), loss_on
     run.validation = None if validated is None else "rows"
     run.patience, run.min_gain = options.get("patience"), options.get("min_gain", 0.0)
     run.state, run._best, run._run_call = progress, None, None
@@ -362,7 +361,7 @@ def test_a_loss_that_is_not_finite_is_named_and_undone(machine, name, epoch, rep
     running = trainer(machine, validated=losses if name == "validation_loss" else [1.0] * 5)
     if name == "loss":
         one_by_one = iter(losses)
-        running.model._losses = lambda means: np.array([next(one_by_one) for _ in means])
+        running._losses = lambda means: [next(one_by_one) for _ in means]
     message = f"the {name} is {value} at epoch {epoch};"
     assert_left_as_last_reported(running, FloatingPointError, message)
     assert running.state.epoch == reported
@@ -372,7 +371,7 @@ def test_a_loss_that_is_not_finite_is_named_and_undone(machine, name, epoch, rep
 def test_a_loss_that_is_not_finite_is_found_among_the_epochs_of_a_block(machine, losses):
     running = trainer(machine, 1, length=9)
     list(running.run(1))
-    running.state.epochs, running.model._losses = 4, lambda means: np.array(losses[: len(means)])
+    running.state.epochs, running._losses = 4, lambda means: losses[: len(means)]
     message = f"the loss is .* at epoch {1 + np.flatnonzero(~np.isfinite(losses))[0]};"
     assert_left_as_last_reported(running, FloatingPointError, message, every=100)
 
@@ -385,8 +384,8 @@ def test_whatever_ends_training_it_is_as_it_last_reported_and_goes_on(machine, o
         running = trainer(machine, **options)
         holder, name = {
             "rate": (running.model.schedule, "factors"),
-            "losses": (running.model, "_losses"),
-            "validate": (running.model, "_loss_on"),
+            "losses": (running, "_losses"),
+            "validate": (running, "_loss_on"),
             "call_done": (running.reports, "call_done"),
             "calls": (running.rows_ahead, "_fill"),
         }[place]

@@ -149,15 +149,13 @@ def test_flush_puts_events_on_disk_and_missing_parents_are_made(graph, tmp_path)
             assert len(summaries(Path(folder))) == 3
 
 
-def test_close_ends_threads_and_session_and_may_be_called_twice(graph):
+def test_close_ends_threads_and_may_be_called_twice(graph):
     before = set(threading.enumerate())
     with pytest.raises(KeyError), Board(FOLDER, graph) as board:
         board.images(0, "images", np.zeros((1, 2, 2)))
         raise KeyError
     assert set(threading.enumerate()) == before
     board.close()
-    with pytest.raises(RuntimeError, match="closed"):
-        board.histograms(0, {"weights": np.ones(1)})
     assert len(summaries()) == 1
 
 
