@@ -199,10 +199,10 @@ def test_rows_become_images_of_any_size(n, height, width, dtype):
     assert actual.dtype == images.dtype
 
 
-@pytest.mark.parametrize("shape", [(2, 11), (12,), (2, 3, 4)])
-def test_rows_of_another_length_are_refused(shape):
-    with pytest.raises(ValueError, match=r"\[n, 12\] for images of 3 x 4 pixels, got \["):
-        rows_to_images(np.zeros(shape), 3, 4)
+def test_rows_of_another_length_are_refused():
+    for shape in ((2, 11), (12,), (2, 3, 4)):
+        with pytest.raises(ValueError, match=r"\[n, 12\] for images of 3 x 4 pixels, got \["):
+            rows_to_images(np.zeros(shape), 3, 4)
 
 
 def test_crops_go_left_to_right_then_down_and_may_overlap():

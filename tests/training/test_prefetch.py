@@ -44,8 +44,8 @@ def feeder(data, batch_size, target=None, weight=None, widths=(1, 1), **options)
     """A feeder whose fetches are the names of their variants."""
     rows = open_rows(data, target, weight, *widths)
     sources.check(rows)
-    x, y = widths
-    columns = {"x": Placeholder("x", (None, None, x)), "target": Placeholder("target", (None, y))}
+    names = ("x", "target")
+    columns = {name: Placeholder(name, (width,)) for name, width in zip(names, widths, strict=True)}
     loop = Loop(columns, "weight", "rate", "steps", "compiled even", "compiled", "plain")
     seed, compiled = options.get("seed", 0), options.get("compiled", True)
     plan = TrainingState(rows.n_rows, 0, batch_size, 1, seed, compiled)
