@@ -18,9 +18,6 @@ def save(path, array=COLOUR, mode=None, **options):
     return path
 
 
-# Files
-
-
 def test_a_photograph_is_one_row_gray_or_in_colour(tmp_path):
     gray, *shape = load_images(save(tmp_path / "a.png"))
     colour, *same_shape = load_images(str(tmp_path / "a.png"), channels=3)
@@ -78,9 +75,6 @@ def test_orientation_is_respected(tmp_path):
     assert rows.reshape(9, 6) == pytest.approx(np.rot90(GRAY, -1), abs=1e-3)
 
 
-# Sizes
-
-
 def test_size_and_factor_resize(tmp_path):
     photo = np.kron(np.array([[10, 250], [90, 170]], np.uint8), np.ones((8, 16), np.uint8))
     path = save(tmp_path / "a.png", photo)  # [16, 32], four flat quarters
@@ -126,9 +120,6 @@ def test_mixed_sizes_need_a_size(tmp_path):
 def test_bad_options_are_refused(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         load_images(save(tmp_path / "a.png"), **options)
-
-
-# Faults
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.tif", "a.webp"])
@@ -186,9 +177,6 @@ def test_a_folder_without_images_and_a_missing_path_are_refused(tmp_path):
         load_images(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere.png"):
         load_images(tmp_path / "nowhere.png")
-
-
-# Arrays
 
 
 @given(st.integers(0, 5), st.integers(1, 9), st.integers(1, 9), st.sampled_from(["u1", "f4"]))

@@ -107,12 +107,6 @@ def set_limits(patch, width, piece=5, pool=8, chunk=4):
     patch.setattr(sources, "RUN_BYTES", 4 * width * chunk)
 
 
-@pytest.fixture
-def small(monkeypatch):
-    """Everything goes through several pieces, pools and chunks."""
-    set_limits(monkeypatch, 5)
-
-
 def assert_rows(chunk, index=slice(None), weighted=True):
     """Compare some rows with those of the data; any row may stand for padding."""
     index = np.maximum(index, 0) if isinstance(index, np.ndarray) else index
@@ -125,12 +119,9 @@ def assert_rows(chunk, index=slice(None), weighted=True):
         assert chunk.weight is None
 
 
-# Every form of a table
-
-
 @pytest.mark.parametrize("form", TABLES)
-@pytest.mark.usefixtures("small")
-def test_rows_of_every_form_come_in_order_by_number_and_in_shares(form, tmp_path):
+def test_rows_of_every_form_come_in_order_by_number_and_in_shares(form, tmp_path, monkeypatch):
+    set_limits(monkeypatch, 5)
     make, array = TABLES[form], opened(ROWS, TARGET, WEIGHT)
     table = opened(make(ROWS, tmp_path / "x"), make(TARGET, tmp_path / "y"), WEIGHT)
     chunks = list(table.chunks())
@@ -401,8 +392,8 @@ def test_an_error_of_the_callers_own_stays_what_it_is():
 @pytest.mark.parametrize("form", LATER)
 @pytest.mark.parametrize("bad", [np.nan, -np.inf, 1e39])
 @pytest.mark.parametrize("name", ["data", "target", "validation"])
-@pytest.mark.usefixtures("small")
-def test_a_number_that_is_not_finite_is_named_with_its_place(form, bad, name):
+def test_a_number_that_is_not_finite_is_named_with_its_place(form, bad, name, monkeypatch):
+    set_limits(monkeypatch, 5)
     make = LATER[form]
     for row in (0, 13, N - 1):
         x, y = ROWS.copy(), TARGET.copy()

@@ -36,9 +36,6 @@ def people():
     return table
 
 
-# Reading
-
-
 @pytest.mark.parametrize("suffix", ["csv", "parquet"])
 def test_a_table_is_read_as_it_was_written(suffix, tmp_path):
     table, path = people(), tmp_path / f"people.{suffix}"

@@ -5,6 +5,7 @@ import re
 import signal
 import sys
 import threading
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -275,9 +276,6 @@ def test_an_error_of_the_source_leaves_the_last_report(iris):
         assert_same_values(ae, expected)
 
 
-# Seeing it
-
-
 @pytest.mark.parametrize("shape", [(3, 4), None])
 def test_a_log_holds_losses_weights_and_images(iris, tmp_path, shape):
     data = np.random.default_rng(0).uniform(0, 255, (50, 12))
@@ -321,9 +319,6 @@ def test_a_bar_shows_losses_rate_and_time_on_a_terminal_only(iris, monkeypatch, 
         assert figure in shown
 
 
-# The work decides
-
-
 def test_only_much_work_is_compiled(iris):
     with model(4, 2, 2) as ae:
         ae.train(iris[:20], verbose=False)
@@ -334,9 +329,8 @@ def test_only_much_work_is_compiled(iris):
 
 def test_it_trains_in_any_thread(iris, trained):
     with model(4, 2, 3) as ae:
-        thread = threading.Thread(target=ae.train, args=(iris,), kwargs={"verbose": False})
-        thread.start()
-        thread.join()
+        with ThreadPoolExecutor(1) as pool:
+            pool.submit(ae.train, iris, verbose=False).result()
         assert_same_values(ae, trained)
 
 
