@@ -17,9 +17,6 @@ def epoch(n_rows, batch_size, generator):
     return np.concatenate(list(batches(shuffled(n_rows, n_rows, 1, generator), batch_size)))
 
 
-# A random batch
-
-
 @pytest.mark.parametrize("size", [1, 7, 20])
 def test_a_batch_is_a_copy_of_distinct_rows(size):
     X = np.arange(60).reshape(20, 3)
@@ -52,9 +49,6 @@ def test_numpys_global_state_is_left_alone():
     get_batch(np.arange(9), 4)
     list(shuffled(9, 4, 2, seeded()))
     np.testing.assert_equal(np.random.get_state(), before)
-
-
-# Pools
 
 
 @given(n_rows=st.integers(0, 200), size=SOME, chunk=SOME, seed=SOME)
@@ -99,9 +93,6 @@ def test_a_pool_is_shuffled_only_when_it_is_asked_for():
     assert generator.bit_generator.state != other.bit_generator.state
 
 
-# Batches
-
-
 @given(orders=st.lists(st.lists(SOME, max_size=20), max_size=6), batch_size=SOME)
 def test_batches_are_the_orders_laid_end_to_end_and_the_last_is_padded(orders, batch_size):
     parts = list(batches((np.array(order, np.int64) for order in orders), batch_size))
@@ -124,9 +115,6 @@ def test_all_whole_batches_of_a_pool_come_before_the_next_is_asked_for():
     asked = []
     orders = (asked.append(start) or np.arange(start, start + 7) for start in (0, 7, 14))
     assert [(asked[-1], part.size) for part in batches(orders, 3)] == [(0, 6), (7, 6), (14, 9)]
-
-
-# Blocks
 
 
 @given(lengths=st.lists(st.integers(0, 20), max_size=6), batch_size=SOME, length=SOME)

@@ -16,9 +16,6 @@ def save(path, array=COLOUR, mode=None, **options):
     return path
 
 
-# Files
-
-
 def test_a_photograph_is_one_row_gray_or_in_colour(tmp_path):
     gray, *shape = load_images(save(tmp_path / "a.png"))
     colour, *same_shape = load_images(str(tmp_path / "a.png"), channels=3)
@@ -76,9 +73,6 @@ def test_orientation_is_respected(tmp_path):
     assert rows.reshape(9, 6) == pytest.approx(np.rot90(GRAY, -1), abs=1e-3)
 
 
-# Sizes
-
-
 def test_a_size_resizes(tmp_path):
     photo = np.kron(np.array([[10, 250], [90, 170]], np.uint8), np.ones((8, 16), np.uint8))
     path = save(tmp_path / "a.png", photo)  # [16, 32], four flat quarters
@@ -116,9 +110,6 @@ def test_mixed_sizes_need_a_size(tmp_path):
 def test_bad_options_are_refused(tmp_path, options, message):
     with pytest.raises(ValueError, match=message):
         load_images(save(tmp_path / "a.png"), **options)
-
-
-# Faults
 
 
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.gif", "a.bmp", "a.tif", "a.webp"])
@@ -176,9 +167,6 @@ def test_a_folder_without_images_and_a_missing_path_are_refused(tmp_path):
         load_images(tmp_path)
     with pytest.raises(FileNotFoundError, match="nowhere.png"):
         load_images(tmp_path / "nowhere.png")
-
-
-# Sample
 
 
 def test_sample_crops_are_of_both_photographs_and_do_not_mix():

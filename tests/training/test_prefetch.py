@@ -44,8 +44,8 @@ def feeder(data, batch_size, target=None, weight=None, widths=(1, 1), **options)
     """A feeder whose fetches are the names of their variants."""
     rows = open_rows(data, target, weight, *widths)
     sources.check(rows)
-    x, y = widths
-    columns = {"x": Placeholder("x", (None, None, x)), "target": Placeholder("target", (None, y))}
+    names = ("x", "target")
+    columns = {name: Placeholder(name, (width,)) for name, width in zip(names, widths, strict=True)}
     loop = Loop(columns, "weight", "rate", "steps", "compiled even", "compiled", "plain")
     seed, compiled = options.get("seed", 0), options.get("compiled", True)
     plan = TrainingState(rows.n_rows, 0, batch_size, 1, seed, compiled)
@@ -99,9 +99,6 @@ def unprepared_blocks_of_4(monkeypatch):
 @pytest.fixture(params=["blocks_of_4", "unprepared_blocks_of_4"])
 def either_way(request):
     request.getfixturevalue(request.param)
-
-
-# What is dealt
 
 
 @given(
@@ -167,9 +164,6 @@ def test_rows_that_fit_into_a_pool_are_prepared_once_others_block_by_block(
     assert sizes == at_once
     assert sum(map(len, dealt(fed, 0, [2]))) == 12
     assert sizes == at_once + later
-
-
-# What is fed
 
 
 @pytest.mark.parametrize("dtype", [bool, np.uint8, np.int64, np.float16, np.float32, np.float64])
@@ -239,9 +233,6 @@ def test_shares_make_the_mean_of_an_epoch_the_weighted_mean(n_rows, scale):
     assert mean == pytest.approx(np.average(errors, weights=weight))
 
 
-# Two arrays that take turns
-
-
 @pytest.mark.usefixtures("either_way")
 def test_a_block_in_use_is_left_alone_while_the_next_is_filled():
     fed = feeder(numbered(64), 4, weight=np.linspace(1, 2, 64))
@@ -294,9 +285,6 @@ def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(
         list(fed.calls(0, [1]))
     assert caught.value is error
     assert set(threading.enumerate()) == others
-
-
-# How long a block is
 
 
 @given(

@@ -33,9 +33,6 @@ def same(actual, expected):
     return True
 
 
-# TrainingState
-
-
 def progress_of(n_rows=7, batch_size=3, epochs=20, n_validation=0, **options):
     return TrainingState(n_rows, n_validation, batch_size, epochs, SEED, True, **options)
 
