@@ -259,7 +259,7 @@ def test_what_a_split_keeps_is_a_table():
 
 
 def test_a_stream_is_not_split():
-    with pytest.raises(ValueError, match="validation must be rows, as data is iterated"):
+    with pytest.raises(ValueError, match="validation must be rows of its own, as data"):
         sources.split(passed_over(Again(cut(ROWS))), 0.5, 0)
 
 
