@@ -555,8 +555,8 @@ def test_row_38_a_read_only_folder_is_told_before_training_and_loads(iris, tmp_p
 
 
 def test_row_39_missing_parent_folders_are_made(ae, iris):
-    ae.save("a/b/c")
-    with Autoencoder.load("a/b/c") as loaded:
+    ae.save("a/b c/é")
+    with Autoencoder.load("a/b c/é") as loaded:
         assert np.array_equal(loaded.encode(iris), ae.encode(iris))
 
 
