@@ -16,6 +16,7 @@ import signal
 import sys
 import tarfile
 from concurrent.futures import ThreadPoolExecutor
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -51,6 +52,12 @@ def ae(iris):
 @pytest.fixture(scope="module", params=FAMILY)
 def member(request):
     return trained_member(request.param)
+
+
+def assert_saved(ae, rows, folder="model.ckpt"):
+    """The newest save of a folder is this model."""
+    with Autoencoder.load(folder) as saved:
+        assert np.array_equal(saved.reconstruct(rows), ae.reconstruct(rows))
 
 
 def calls(ae, preset):
@@ -89,10 +96,8 @@ def test_rows_1_to_11_every_model_refuses_bad_rows_and_stays_as_it_is(member):
 
 def test_row_4_huge_but_valid_numbers_train(iris):
     with Autoencoder(4, 1, 20, 0.01, seed=0, checkpoint=None) as ae:
-        history = ae.train(1e30 * iris, verbose=False)
-        assert np.isfinite(history["loss"]).all()
-        rebuilt = ae.reconstruct(1e30 * iris) / 1e30  # [150, 4]
-        rmse = np.sqrt(np.mean((rebuilt - iris) ** 2))
+        assert np.isfinite(ae.train(1e30 * iris, verbose=False)["loss"]).all()
+        rmse = np.sqrt(np.mean((ae.reconstruct(1e30 * iris) / 1e30 - iris) ** 2))
         assert rmse < 0.5
         error = np.sqrt(row_errors(ae, 1e30 * iris)["model"].mean())
         assert error == pytest.approx(1e30 * rmse, rel=1e-4)
@@ -104,8 +109,8 @@ def test_row_4_a_square_that_overflows_keeps_the_last_good_weights(iris, tmp_pat
         with pytest.raises(FloatingPointError, match="inf at epoch 0, step 0"):
             ae.train(1e30 * iris, verbose=False)
         assert np.isfinite(ae.encode(iris)).all()
-        with Autoencoder.load("model.ckpt") as kept:
-            assert np.isfinite(kept.reconstruct(iris)).all()
+        with Autoencoder.load("model.ckpt") as saved:
+            assert np.isfinite(saved.reconstruct(iris)).all()
 
 
 @pytest.mark.parametrize("shape", [(7, 8, 1), (8, 8, 3), (64, 1), (1, 8, 8), (8, 8, 1, 1)])
@@ -134,7 +139,6 @@ def test_row_13_numbers_of_any_dtype_give_the_float32_result(ae, dtype):
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_rows_10_and_14_other_containers_give_the_same_and_stay_as_they_are(ae, iris):
     np.save("iris.npy", iris)
-    expected = ae.encode(iris)
     containers = {
         "list": iris.tolist(),
         "objects": iris.astype(object),
@@ -143,12 +147,12 @@ def test_rows_10_and_14_other_containers_give_the_same_and_stay_as_they_are(ae, 
         "memmap": np.load("iris.npy", mmap_mode="r"),
         "Fortran order": np.asfortranarray(iris),
     }
+    for name, data in containers.items():
+        assert np.array_equal(ae.encode(data), ae.encode(iris)), name
+        assert np.array_equal(np.asarray(data, dtype=float), iris), name
     with Autoencoder(4, 2, epoch=2, seed=0, checkpoint=None) as other:
-        for name, data in containers.items():
-            assert np.array_equal(ae.encode(data), expected), name
-            other.train(data, verbose=False)
-            assert np.array_equal(other.encode(iris), expected), name
-            assert np.array_equal(np.asarray(data, dtype=float), iris), name
+        other.train(containers["table"], verbose=False)
+        assert_same(other, ae)
 
 
 @pytest.mark.parametrize("scaling", ["global", "feature", None])
@@ -165,8 +169,7 @@ def test_row_16_a_perfect_reconstruction_has_loss_0_and_finite_weights():
     with Autoencoder(3, 2, epoch=2, network=Dense(code="linear"), seed=0, checkpoint=None) as ae:
         history = ae.train(np.full((20, 3), 7.0), verbose=False)
         assert history["loss"] == [0, 0]
-        ae.session.run(ae.train_op, {ae.x: np.full((20, 3), 7.0)})
-        assert all(np.isfinite(value).all() for value in variables.read(ae.session).values())
+        ae.session.run(ae.train_op, {ae.x: np.full((20, 3), 7.0)})  # where NaN would come from
         assert np.array_equal(ae.reconstruct([[7, 7, 7]]), [[7, 7, 7]])
 
 
@@ -232,8 +235,7 @@ def test_row_22_no_epochs_leave_a_valid_untrained_model(iris):
         initial = ae.weights
         assert ae.train(iris) == {"epoch": [], "loss": [], "learning_rate": []}
         np.testing.assert_equal(ae.weights, initial)
-        with Autoencoder.load("model.ckpt") as loaded:
-            assert np.array_equal(loaded.reconstruct(iris), ae.reconstruct(iris))
+        assert_saved(ae, iris)
 
 
 def test_row_23_a_code_wider_than_the_rows_works(iris):
@@ -268,25 +270,17 @@ def test_row_25_every_model_refuses_bad_codes(member):
             member.model.decode(codes, **member.preset.condition)
 
 
-def test_row_26_two_models_interleaved_are_each_as_if_alone(iris):
-    def start(hidden_dim):
-        model = Autoencoder(4, hidden_dim, epoch=0, seed=hidden_dim, checkpoint=None)
-        model.train(iris)
-        return model
+def test_row_26_models_interleaved_are_each_as_if_alone(ae, iris):
+    def step(model):
+        model.session.run(model.train_op, {model.x: iris})
 
-    def steps(model, count):
-        for _ in range(count):
-            model.session.run(model.train_op, {model.x: iris})
-        return model.reconstruct(iris)
-
-    alone = [steps(start(hidden_dim), 3) for hidden_dim in (1, 2)]
-    one, other = start(1), start(2)
-    for model in (one, other, one, other):
-        steps(model, 1)
+    alone, one, other = (copy.copy(ae) for _ in range(3))
+    for model in (alone, alone, alone, one, other, one, other):
+        step(model)
     one.save("one")
-    other.save("other")
-    assert np.array_equal(steps(Autoencoder.load("one"), 1), alone[0])
-    assert np.array_equal(steps(other, 1), alone[1])
+    for model in (other, Autoencoder.load("one")):
+        step(model)
+        assert_same(model, alone)
 
 
 def megabytes():
@@ -426,8 +420,7 @@ def test_row_34_ctrl_c_saves_where_training_stands(iris, monkeypatch):
             ae.train(iris, verbose=False)
         assert re.search("saved in model.ckpt: .*resume=True.* goes on", str(stop.value))
         assert ae._state.step == sum(blocks) < 300  # not a block more, in the midst of an epoch
-        with Autoencoder.load("model.ckpt") as saved:
-            assert np.array_equal(saved.reconstruct(iris), ae.reconstruct(iris))
+        assert_saved(ae, iris)
         ae.train(iris, resume=True, verbose=False)
         assert np.array_equal(ae.reconstruct(iris), whole.reconstruct(iris))
 
@@ -494,16 +487,28 @@ def test_row_37_interrupted_after_any_epoch_a_run_ends_in_the_same_bits(
         assert_same(resumed, whole)
 
 
+def test_row_37_every_model_that_was_interrupted_ends_in_the_same_bits(member, monkeypatch):
+    columns = {**member.preset.columns, "verbose": False}
+    with (
+        member.preset.model(checkpoint="half") as ae,
+        ctrl_c(monkeypatch, lambda state, _: state.epoch == 3),
+    ):
+        ae.train(SOME, 40, every=1, **columns)
+    with member.preset.model(checkpoint="half") as ae:
+        assert ae.train(SOME, 40, resume=True, **columns)["loss"] == member.losses
+        assert_same(ae, member.model)
+
+
 @contextlib.contextmanager
 def files_of_at_most(size):
     """Writing more to any file fails, as on a full disk."""
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
     handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (size, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (size, limits[1]))
     try:
         yield
     finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
         signal.signal(signal.SIGXFSZ, handler)
 
 
@@ -511,18 +516,16 @@ def test_row_38_a_full_disk_leaves_the_old_checkpoint(iris):
     training = {"validation": 0.2, "verbose": False}
     with Autoencoder(4, 2, 4, 0.5, optimizer="adam", schedule="constant", seed=0) as ae:
         ae.train(iris, **training)
-        expected = ae.reconstruct(iris)
+        saved = copy.copy(ae)
         # less than data, index, manifest and the weights to go on with need
         for size in (10, 500, 1000, 1800):
             assert max(path.stat().st_size for path in Path("model.ckpt").iterdir()) > size
             full = pytest.raises(OSError, match="(?i)too large|could not save")
             with files_of_at_most(size), full:
                 ae.train(iris, **training)
-            with Autoencoder.load("model.ckpt") as loaded:
-                assert np.array_equal(loaded.reconstruct(iris), expected)
-        ae.train(iris, **training)  # there is room again
-        with Autoencoder.load("model.ckpt") as loaded:
-            assert np.array_equal(loaded.reconstruct(iris), ae.reconstruct(iris))
+            assert_saved(saved, iris)
+        ae.train(2 * iris, **training)  # there is room again
+        assert_saved(ae, iris)
 
 
 def test_row_38_a_read_only_folder_is_told_before_training_and_loads(iris, tmp_path):
@@ -556,8 +559,7 @@ def test_row_38_a_read_only_folder_is_told_before_training_and_loads(iris, tmp_p
 
 def test_row_39_missing_parent_folders_are_made(ae, iris):
     ae.save("a/b c/é")
-    with Autoencoder.load("a/b c/é") as loaded:
-        assert np.array_equal(loaded.encode(iris), ae.encode(iris))
+    assert_saved(ae, iris, "a/b c/é")
 
 
 @pytest.fixture(scope="module")
@@ -602,44 +604,42 @@ def test_row_40_a_save_that_is_removed_while_it_is_read_gives_way_to_the_next(
         restore(saver, session, prefix)
 
     monkeypatch.setattr(tf1.train.Saver, "restore", too_late)
-    with Autoencoder.load("model.ckpt") as loaded:
-        assert np.array_equal(loaded.encode(iris), ae.encode(iris))
+    assert_saved(ae, iris)
 
 
-def test_row_41_a_checkpoint_of_another_model_is_refused(ae, iris):
+class Other(Autoencoder):
+    pass
+
+
+@pytest.mark.parametrize(
+    ("other", "name"),
+    [
+        (partial(Autoencoder, 4, 3), "hidden_dim"),
+        (partial(Autoencoder, 4, 2, network=Dense(code="sigmoid")), "network"),
+        (partial(Autoencoder, 4, 2, scaling="feature"), "scaling"),
+        (partial(Other, 4, 2), "class"),
+    ],
+)
+def test_row_41_a_checkpoint_of_another_model_is_refused(ae, iris, other, name):
     ae.save("model.ckpt")
-    differing = {"hidden_dim": 3, "network": Dense(code="sigmoid"), "scaling": "feature"}
-    for name, value in differing.items():
-        options = {"hidden_dim": 2, name: value}
-        with (
-            Autoencoder(4, **options) as other,
-            pytest.raises(ValueError, match=f"another model: {name} is .* there and .* here"),
-        ):
-            other.test(iris)
-
-    class Other(Autoencoder):
-        pass
-
-    with pytest.raises(ValueError, match="class is 'Autoencoder' there and 'Other' here"):
-        Other.load("model.ckpt")
+    with pytest.raises(ValueError, match=f"another model: {name} is .* there and .* here"):
+        other().test(iris)
 
 
 @pytest.mark.parametrize("state", [b"", b"\xff\0", b'model_checkpoint_path: "/gone/model-9"'])
 def test_row_42_the_state_file_of_tensorflow_does_not_matter(ae, iris, state):
     ae.save("model.ckpt")
     Path("model.ckpt/checkpoint").write_bytes(state)
-    with Autoencoder.load("model.ckpt", checkpoint="model.ckpt") as loaded:
-        assert np.array_equal(loaded.encode(iris), ae.encode(iris))
-        loaded.save("model.ckpt")
+    assert_saved(ae, iris)
+    ae.save("model.ckpt")
     Path("model.ckpt/checkpoint").unlink()
-    Autoencoder.load("model.ckpt").close()
+    assert_saved(ae, iris)
 
 
-def test_row_43_a_folder_that_was_moved_loads(ae, iris, tmp_path):
+def test_row_43_a_folder_that_was_moved_loads(ae, iris):
     ae.save("here")
     os.rename("here", "there")
-    with Autoencoder.load("there") as loaded:
-        assert np.array_equal(loaded.encode(iris), ae.encode(iris))
+    assert_saved(ae, iris, "there")
 
 
 def test_row_44_leftovers_are_ignored(ae, iris):
@@ -647,9 +647,8 @@ def test_row_44_leftovers_are_ignored(ae, iris):
     names = "model-1.data-00000-of-00001.tempstate12", "model-9.index", "model-8.unfinished"
     for name in (*names, "training.lock", ".model-7.json.swp"):
         Path("model.ckpt", name).write_bytes(b"half")
-    with Autoencoder.load("model.ckpt") as loaded:
-        assert np.array_equal(loaded.encode(iris), ae.encode(iris))
-        loaded.save("model.ckpt")
+    assert_saved(ae, iris)
+    ae.save("model.ckpt")
     assert checkpoints.newest("model.ckpt")[0].name == "model-10"
 
 
