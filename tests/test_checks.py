@@ -3,7 +3,6 @@ from functools import partial
 
 import numpy as np
 import pytest
-import scipy.sparse
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from memory import memory_below
@@ -143,13 +142,6 @@ def test_other_sizes_are_refused(value):
         checks.shape("input_shape", value)
 
 
-def test_images_become_rows():
-    images = np.arange(24.0).reshape(2, 3, 4, 1)
-    for form in (images, images[..., 0], images.reshape(2, 12)):
-        assert np.array_equal(checks.rows("data", form, (3, 4, 1)), images.reshape(2, 12))
-    assert checks.rows("data", images.reshape(2, 2, 2, 3), (2, 2, 3)).shape == (2, 12)
-
-
 @pytest.mark.parametrize(
     ("shape", "expected"),
     [
@@ -177,8 +169,6 @@ def test_labels_become_rows_with_a_one(labels):
     [
         ([0, np.nan], "condition must be finite"),
         ([], "condition must be whole numbers"),
-        ([0, 0.5], "condition must be whole numbers"),
-        ([0, 3], "condition must be from 0 to 2, got 0 to 3"),
         ([-1, 0], "condition must be from 0 to 2, got -1 to 0"),
         (["a"], "condition must"),
     ],
@@ -218,14 +208,6 @@ def test_rows_held_by_something_else_are_the_same_rows(value):
     rows = checks.rows("data", value, (3,))
     assert rows.dtype == float
     assert np.array_equal(rows, GOOD)
-
-
-def test_what_was_given_is_left_as_it_is():
-    array = np.array([[1, True, 2.5], [np.float32(3), 4, 5]], object)
-    before = array.copy()
-    assert checks.rows("data", array, (3,)).tolist() == [[1, 1, 2.5], [3, 4, 5]]
-    assert array.dtype == object
-    assert np.array_equal(array, before)
 
 
 def test_the_largest_number_of_float32_passes():
@@ -277,32 +259,17 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(bad, dtype, chunk, 
         checked(array)
 
 
-@pytest.mark.parametrize("chunk", [1 << 24, 24])
-def test_rows_have_the_numbers_given(chunk, monkeypatch):
-    monkeypatch.setattr(checks, "CHUNK_BYTES", chunk)
-    array = GOOD.copy()
-    array[[2, 3], [1, 0]] = np.nan  # the earlier row is named, though not the earlier column
-    with pytest.raises(ValueError, match="target must .* got nan in row 1002, column 1$"):
-        checks.finite("target", array, range(1000, 1000 + len(array)))
-
-
 @pytest.mark.parametrize(
     ("value", "message"),
     [
-        (np.empty((0, 3)), r"at least one row, got shape \(0, 3\)"),
         (np.empty((4, 0)), "3 columns, got 0"),
-        (np.zeros((4, 5)), "3 columns, got 5"),
-        (np.zeros(3), r"2 dimensions, got shape \(3,\); one row is reshape\(1, -1\)$"),
         (np.zeros((2, 3, 3)), r"2 dimensions, got shape \(2, 3, 3\)$"),
         (np.float64(1), r"2 dimensions, got shape \(\)$"),
-        (None, "numbers"),
         ([], "2 dimensions"),
         ([[1, 2, 3], [1, 2]], "array of numbers"),
-        ([["1", "2", "3"]], "real numbers"),
         ([[b"1", b"2", b"3"]], "real numbers"),
         (np.array([[1, 2, "3"]], object), "it holds '3'"),
         (np.array([[1, 2, b"3"]], object), "it holds b'3'"),
-        ([[1, 2, None]], "it holds None"),
         (np.array([[1, 2, 3j]], object), "array of numbers"),
         (np.array([[1, 2, [3]]], object), "array of numbers"),
         (np.array([[1, 2, 2**2000]], object), "numbers"),
@@ -314,12 +281,6 @@ def test_rows_have_the_numbers_given(chunk, monkeypatch):
 def test_bad_rows_are_refused_with_what_came(value, message):
     with pytest.raises(ValueError, match=f"^data must .*{message}"):
         checks.rows("data", value, (3,))
-
-
-@pytest.mark.parametrize("kind", [scipy.sparse.csr_matrix, scipy.sparse.coo_array])
-def test_a_sparse_matrix_is_a_type_error_that_says_what_to_do(kind):
-    with pytest.raises(TypeError, match=r"data must be dense.*toarray\(\)"):
-        checks.rows("data", kind(np.eye(3)), (3,))
 
 
 # Weights
@@ -339,7 +300,6 @@ def test_weights_become_float32(value):
         ([[1, 2, 3]], r"shape \(3,\), got \(1, 3\)"),
         (1.0, r"shape \(3,\), got \(\)"),
         ([1, -1, 1], "0 or more"),
-        ([0, 0, 0], "not 0 for every row"),
         ([1, np.nan, 1], "finite as float32, got nan in row 1"),
         ([1, 1, np.inf], "finite as float32, got inf in row 2"),
         ([1, 1, 1e39], r"finite as float32, got 1e\+39 in row 2"),

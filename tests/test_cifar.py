@@ -151,6 +151,7 @@ def test_rows_are_images_and_gray_is_between_the_colours(n, seed, dtype):
     assert (images.dtype, images.shape) == (rows.dtype, (n, 32, 32, 3))
     assert images.flags.c_contiguous
     assert np.array_equal(images.transpose(0, 3, 1, 2).reshape(n, 3072), rows)  # nothing is lost
+    assert np.array_equal(cifar.grayscale(rows), cifar.grayscale(rows, "mean"))  # the default
     planes = rows.reshape(n, 3, 1024)
     for method, weights in (("mean", [1 / 3] * 3), ("luma", [0.299, 0.587, 0.114])):
         gray = cifar.grayscale(rows, method)
@@ -389,18 +390,15 @@ def test_only_regular_members_are_read(folder, tmp_path, member_type):
     members = files_of(folder)
     members[f"{FOLDER}/zzz"] = members.pop(f"{FOLDER}/test_batch")
     link = f"{FOLDER}/zzz" if member_type == "LNKTYPE" else "zzz"
-    fields = {"type": getattr(tarfile, member_type), "linkname": link}
-    bad = (f"{FOLDER}/test_batch", fields)
+    members[f"{FOLDER}/test_batch"] = {"type": getattr(tarfile, member_type), "linkname": link}
     with pytest.raises(cifar.DamagedError, match="has no .*/test_batch"):
-        cifar.load(pack(tmp_path / "c.tar.gz", *members.items(), bad))
+        cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
 
 
-@pytest.mark.parametrize(
-    "name", ["../{}/test_batch", "/{}/test_batch", "test_batch", "a/{}/test_batch"]
-)
-def test_only_the_official_folder_is_read(folder, tmp_path, name):
+@pytest.mark.parametrize("parent", [f"../{FOLDER}", f"/{FOLDER}", ".", f"a/{FOLDER}"])
+def test_only_the_official_folder_is_read(folder, tmp_path, parent):
     members = files_of(folder)
-    members[name.format(FOLDER)] = members.pop(f"{FOLDER}/test_batch")
+    members[f"{parent}/test_batch"] = members.pop(f"{FOLDER}/test_batch")
     with pytest.raises(cifar.DamagedError, match="has no .*/test_batch"):
         cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
 
@@ -418,12 +416,6 @@ def test_what_is_no_whole_archive_is_one_error(archive, folder, tmp_path):
         archive.write_bytes(content)
         with pytest.raises(cifar.DamagedError, match="c.tar.gz: not a .tar.gz, or a damaged one"):
             cifar.load(archive)
-
-
-def test_damaged_members_are_named(folder, tmp_path):
-    members = files_of(folder) | {f"{FOLDER}/data_batch_4": b"cos\nsystem\n(S'false'\ntR."}
-    with pytest.raises(pickle.UnpicklingError, match="c.tar.gz/data_batch_4: .*asks for os.system"):
-        cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
 
 
 def claim(name, size, kind=tarfile.REGTYPE):
@@ -451,8 +443,7 @@ def test_a_bomb_is_never_decompressed(tmp_path, head, message):
 
 def test_headers_without_end_are_not_read(tmp_path):
     """Each block of this sparse file's map says that another follows, and each is kept."""
-    info = tarfile.TarInfo("sparse")
-    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    head = bytearray(tarfile.TarInfo("sparse").tobuf(tarfile.GNU_FORMAT))
     head[156:157] = tarfile.GNUTYPE_SPARSE
     head[482] = 1
     head[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(head))[0]
@@ -471,7 +462,9 @@ def test_members_beyond_a_hundred_are_not_waited_for(folder, tmp_path):
 
 def test_an_oversized_member_is_refused_unread(archive, monkeypatch):
     monkeypatch.setattr(unpickling, "MAX_BYTES", 20_000)
-    with pytest.raises(pickle.UnpicklingError, match="data_batch_1: must have at most 20,000"):
+    with pytest.raises(
+        pickle.UnpicklingError, match="c.tar.gz/data_batch_1: must have at most 20,000"
+    ):
         cifar.load(archive)
 
 

@@ -180,13 +180,6 @@ def test_what_was_pickled_into_a_save_is_not_run(model, tmp_path):
         model.restore(*checkpoints.newest(tmp_path))
 
 
-def test_numbers_go_on_with_another_saver(model, tmp_path):
-    for value in range(4):
-        model.save(tmp_path, value)
-    with another_model() as other:
-        assert other.save(tmp_path, 4).name == "model-5"
-
-
 def test_leftovers_are_ignored_and_cleaned_up(model, tmp_path):
     for value in range(2):
         model.save(tmp_path, value)
@@ -240,11 +233,16 @@ DAMAGES = {
     "middle bit": flip,
     "last bit": lambda path: flip(path, 1),
 }
+
+
+def misspell(path):
+    path.write_bytes(path.read_bytes().replace(b"variables", b"variablds"))
+
+
 NO_MANIFESTS = [
     b"",
     b'{"format": 2, "fil',
     b"[1]",
-    b'"format"',
     b"null",
     b"{}",
     b'{"format": 2}',
@@ -260,6 +258,7 @@ NO_MANIFESTS = [
     ("file", "damage"),
     [
         *((file, damage) for file in (INDEX, DATA, LAST) for damage in DAMAGES.values()),
+        ("json", misspell),
         *(("json", partial(Path.write_bytes, data=content)) for content in NO_MANIFESTS),
     ],
 )
@@ -275,13 +274,6 @@ def test_a_damaged_save_gives_way_to_an_older_and_is_named(file, damage, model, 
     assert model.weights() == [5, 5, 5]
     damage(tmp_path / f"model-1.{file}")
     with pytest.raises(ValueError, match=f"no whole checkpoint in {tmp_path}: .*{path}"):
-        checkpoints.newest(tmp_path)
-
-
-def test_a_manifest_with_a_flipped_bit_is_no_whole_save(model, tmp_path):
-    path = model.save(tmp_path, 5).with_name("model-1.json")
-    path.write_bytes(path.read_bytes().replace(b'"variables"', b'"variablds"'))
-    with pytest.raises(ValueError, match=r"model-1\.json"):
         checkpoints.newest(tmp_path)
 
 
@@ -363,28 +355,18 @@ def test_a_save_that_has_gone_is_a_missing_file(model, tmp_path):
     ("width", "others", "message"),
     [
         (4, {}, r"weights is \[3\] there and \[4\] here"),
-        (3, {"extra": [1]}, r"extra is None there and \[1\] here"),
-        (4, {"extra": [1]}, r"extra is .* here; weights is .* here"),
+        (4, {"extra": [1]}, r"extra is None .* \[1\] here; weights is .* \[4\] here"),
     ],
 )
-def test_a_save_of_another_shape_is_refused_before_anything_is_read(
+def test_a_save_of_other_variables_is_refused_before_anything_is_read(
     width, others, message, model, tmp_path
 ):
-    model.save(tmp_path, 5)
-    prefix, manifest = checkpoints.newest(tmp_path)
+    model.save(tmp_path / "one", 5)
     with another_model(width, **others) as other:
-        variables.write(other.session, {"part/biases": np.array([8, 9])})
         before = variables.read(other.session)
-        with pytest.raises(ValueError, match=f"{prefix} is of another model: {message}"):
-            other.restore(prefix, manifest)
+        with pytest.raises(ValueError, match=f"model-1 is of another model: {message}"):
+            other.restore(*checkpoints.newest(tmp_path / "one"))
         np.testing.assert_equal(variables.read(other.session), before)
-
-
-def test_a_save_with_more_variables_is_refused(model, tmp_path):
-    with another_model(extra=[1]) as larger:
-        larger.save(tmp_path, 5)
-    with pytest.raises(ValueError, match=r"extra is \[1\] there and None here"):
-        model.restore(*checkpoints.newest(tmp_path))
 
 
 def test_every_difference_is_named_and_none_is_fine():
