@@ -51,19 +51,24 @@ def test_unpickle_reads_a_python_2_batch(folder):
     assert batch == truth
 
 
-def test_unpickle_reads_str_paths_and_open_files(folder):
+def test_unpickle_reads_str_paths_and_open_files_which_it_calls_by_their_name(folder):
     path = folder / "batches.meta"
+    content = cifar.unpickle(str(path))
+    assert content["label_names"] == NAMES
     with open(path, "rb") as file:
-        assert cifar.unpickle(file)["label_names"] == NAMES
-    assert cifar.unpickle(str(path)) == cifar.unpickle(io.BytesIO(path.read_bytes()))
+        assert cifar.unpickle(file) == content
+    path.write_bytes(b"")
+    for name, message in (("", f"^{path}: damaged"), ("mine", "^mine: damaged")):
+        with open(path, "rb") as file, pytest.raises(cifar.DamagedError, match=message):
+            cifar.unpickle(file, name)
 
 
-def test_unpickle_reads_what_python_3_and_todays_numpy_write():
+@pytest.mark.parametrize("protocol", [3, 4])
+def test_unpickle_reads_what_python_3_and_todays_numpy_write(protocol):
     batch = make_batch()
     batch["data"] = np.asfortranarray(batch["data"])
-    for protocol in (3, 4):
-        read = cifar.unpickle(io.BytesIO(pickle.dumps(batch, protocol)))
-        assert np.array_equal(read["data"], batch["data"])
+    read = cifar.unpickle(io.BytesIO(pickle.dumps(batch, protocol)))
+    assert np.array_equal(read["data"], batch["data"])
 
 
 @pytest.mark.parametrize("code", ["|u1", "|i1", "<u2", ">i4", "<i8"])
@@ -87,18 +92,7 @@ def test_load_takes_the_rows_the_files_have_in_their_order(tmp_path):
 
 def test_what_else_a_file_holds_makes_no_rows(folder):
     (folder / "test_batch").write_bytes(py2_dumps(make_batch() | {"batch_label": "x" * 7000}))
-    found = cifar.load(folder)
-    assert found.test.shape == (10, 3072)
-    assert np.array_equal(found.test, make_batch()["data"])
-
-
-def test_an_open_file_is_called_by_its_name(folder):
-    path = folder / "test_batch"
-    path.write_bytes(b"")
-    with open(path, "rb") as file, pytest.raises(cifar.DamagedError, match=f"^{path}: damaged"):
-        cifar.unpickle(file)
-    with open(path, "rb") as file, pytest.raises(cifar.DamagedError, match="^mine: damaged"):
-        cifar.unpickle(file, "mine")
+    assert np.array_equal(cifar.load(folder).test, make_batch()["data"])
 
 
 def test_load_reads_the_same_from_folders_and_archives(folder, tmp_path):
@@ -123,8 +117,7 @@ def test_of_takes_a_class_by_name_number_or_digit(folder):
     train, test = data.of("horse")
     assert np.array_equal(train, data.train[data.train_labels == 7])
     assert np.array_equal(test, data.test[data.test_labels == 7])
-    assert len(train) == 5
-    assert len(test) == 1
+    assert (len(train), len(test)) == (5, 1)
     for label in (7, "7", np.int64(7)):
         assert np.array_equal(data.of(label)[0], train)
 
@@ -136,28 +129,6 @@ def test_of_lists_the_names_when_there_is_no_such_class(folder, label):
 
 
 # Arrays
-
-
-def test_grayscale_by_hand():
-    row = np.repeat(np.array([10, 20, 60], np.uint8), 1024)  # red, green, blue
-    row[[1, 1025, 2049]] = 255
-    rows = np.stack([row, 0 * row])
-    mean, luma = cifar.grayscale(rows), cifar.grayscale(rows, "luma")
-    assert mean.shape == luma.shape == (2, 1024)
-    assert mean.dtype == luma.dtype == np.float32
-    assert mean[0, :3].tolist() == [30, 255, 30]
-    assert luma[0, :3] == pytest.approx([0.299 * 10 + 0.587 * 20 + 0.114 * 60, 255, 21.57])
-    assert not mean[1].any()
-    assert not luma[1].any()
-
-
-@pytest.mark.parametrize("method", ["mean", "luma"])
-@pytest.mark.parametrize("dtype", [np.float64, np.int64, np.float32])
-def test_grayscale_takes_any_numbers(method, dtype):
-    rows = make_batch()["data"]
-    gray = cifar.grayscale(rows.astype(dtype), method)
-    assert gray.dtype == np.float32
-    assert gray == pytest.approx(cifar.grayscale(rows, method))
 
 
 @pytest.mark.parametrize("function", [cifar.grayscale, cifar.images])
@@ -172,23 +143,15 @@ def test_grayscale_refuses_another_method():
         cifar.grayscale(np.zeros((1, 3072)), "sum")
 
 
-def test_images_put_each_plane_where_it_belongs():
-    rows = make_batch(rows=2)["data"]
-    images = cifar.images(rows)
-    assert images.shape == (2, 32, 32, 3)
-    assert images.dtype == np.uint8
-    assert images.flags.c_contiguous
-    for row, down, across, colour in [(0, 0, 0, 0), (1, 5, 31, 2), (1, 31, 0, 1)]:
-        assert images[row, down, across, colour] == rows[row, 1024 * colour + 32 * down + across]
-
-
 @given(st.integers(1, 3), st.integers(0, 2**32 - 1), st.sampled_from(["u1", "<i4", "f4", "f8"]))
-@settings(max_examples=25, deadline=None)
+@settings(max_examples=15, deadline=None)
 def test_rows_are_images_and_gray_is_between_the_colours(n, seed, dtype):
     rows = np.random.default_rng(seed).integers(0, 256, (n, 3072)).astype(dtype)
     images = cifar.images(rows)
-    assert images.dtype == rows.dtype
+    assert (images.dtype, images.shape) == (rows.dtype, (n, 32, 32, 3))
+    assert images.flags.c_contiguous
     assert np.array_equal(images.transpose(0, 3, 1, 2).reshape(n, 3072), rows)  # nothing is lost
+    assert np.array_equal(cifar.grayscale(rows), cifar.grayscale(rows, "mean"))  # the default
     planes = rows.reshape(n, 3, 1024)
     for method, weights in (("mean", [1 / 3] * 3), ("luma", [0.299, 0.587, 0.114])):
         gray = cifar.grayscale(rows, method)
@@ -224,6 +187,8 @@ def sentinel_pickles(sentinel):
     yield b"cnumpy\nndarray.__class__\n."
     yield b"cnumpy\nload\n."
     yield b"cnumpy.testing\nruntests\n."
+    yield pickle.dumps({"data": {1}}, 4)
+    yield pickle.dumps({"data": frozenset([1])}, 4)
 
 
 def test_malicious_pickles_run_nothing(tmp_path):
@@ -233,12 +198,8 @@ def test_malicious_pickles_run_nothing(tmp_path):
         with pytest.raises(pickle.UnpicklingError, match="data_batch_1.*asks for"):
             cifar.unpickle(path)
     assert not sentinel.exists()
-
-
-def test_these_pickles_would_have_run(tmp_path):
-    sentinel = tmp_path / "ran"
     pickle.loads(next(sentinel_pickles(sentinel)))
-    assert sentinel.exists()
+    assert sentinel.exists()  # as it would have
 
 
 @pytest.mark.parametrize(
@@ -312,12 +273,6 @@ def test_a_file_is_read_from_where_it_stands(folder, monkeypatch):
         cifar.unpickle(file)
 
 
-def test_sets_are_unknown():
-    for content in ({"data": {1}}, {"data": frozenset([1])}):
-        with pytest.raises(cifar.DamagedError, match="asks for opcode"):
-            cifar.unpickle(io.BytesIO(pickle.dumps(content, 4)))
-
-
 def test_a_pickle_can_not_change_its_own_reader(folder):
     for change in (b"}S'array'\nNsb", b"N}S'array'\nNs\x86b"):
         with pytest.raises(pickle.UnpicklingError):
@@ -331,36 +286,23 @@ def test_a_pickle_can_not_change_its_own_reader(folder):
 def test_a_batch_truncated_anywhere_is_one_error(folder):
     path = folder / "data_batch_3"
     whole = path.read_bytes()
-    for percent in range(100):
+    for percent in range(0, 100, 3):
         path.write_bytes(whole[: len(whole) * percent // 100])
         with pytest.raises(pickle.UnpicklingError, match="data_batch_3.*get it again"):
             cifar.load(folder)
 
 
-def test_flipped_bytes_are_never_another_error():
-    whole = py2_dumps(make_batch(rows=1))
-    rng = np.random.default_rng(0)
-    ends = [i for i in range(len(whole)) if i < 250 or i > len(whole) - 60]  # not the pixels
-    for _ in range(1000):
-        damaged = bytearray(whole)
-        damaged[rng.choice(ends)] = rng.integers(256)
-        try:
-            cifar.unpickle(io.BytesIO(damaged))
-        except cifar.DamagedError as error:
-            assert "the open file" in str(error)
-
-
 @pytest.mark.parametrize(
-    "garbage", [b"", b".", b"\0" * 9, b"PK\x03\x04", b"<html>", b"\x80\x02}}Ns."]
+    ("content", "message"),
+    [
+        *((garbage, "") for garbage in (b"", b".", b"\0" * 9, b"PK\x03\x04", b"<html>")),
+        (b"\x80\x02}}Ns.", ""),
+        (py2_dumps([1, 2]), "must hold a dict, got list"),
+    ],
 )
-def test_garbage_is_one_error(garbage):
-    with pytest.raises(pickle.UnpicklingError, match="the open file"):
-        cifar.unpickle(io.BytesIO(garbage))
-
-
-def test_a_pickle_that_is_no_dict_is_no_cifar_file():
-    with pytest.raises(cifar.DamagedError, match="the open file: must hold a dict, got list"):
-        cifar.unpickle(io.BytesIO(py2_dumps([1, 2])))
+def test_garbage_is_one_error(content, message):
+    with pytest.raises(cifar.DamagedError, match=f"the open file: {message}"):
+        cifar.unpickle(io.BytesIO(content))
 
 
 BAD_BATCHES = {
@@ -382,12 +324,11 @@ BAD_BATCHES = {
 }
 
 
-@pytest.mark.parametrize("name", ["data_batch_5", "test_batch"])
 @pytest.mark.parametrize("change, message", BAD_BATCHES.values(), ids=BAD_BATCHES)
-def test_a_batch_with_other_content_is_refused(folder, name, change, message):
+def test_a_batch_with_other_content_is_refused(folder, change, message):
     batch = {key: value for key, value in (make_batch() | change).items() if value is not None}
-    (folder / name).write_bytes(py2_dumps(batch))
-    with pytest.raises(cifar.DamagedError, match=f"{name}: {message}"):
+    (folder / "test_batch").write_bytes(py2_dumps(batch))
+    with pytest.raises(cifar.DamagedError, match=f"test_batch: {message}"):
         cifar.load(folder)
 
 
@@ -444,42 +385,20 @@ def files_of(folder):
     return {f"{FOLDER}/{file.name}": file.read_bytes() for file in sorted(folder.iterdir())}
 
 
-def test_an_archive_writes_nothing(folder, tmp_path, monkeypatch):
-    inside = tmp_path / "in" / "side"
-    inside.mkdir(parents=True)
-    monkeypatch.chdir(inside)
-    hostile = [
-        ("../evil", b"x"),
-        (f"../{FOLDER}/data_batch_1", b"x"),
-        (str(tmp_path / "evil"), b"x"),
-        (f"{FOLDER}/pipe", {"type": tarfile.FIFOTYPE}),
-        (f"{FOLDER}/device", {"type": tarfile.CHRTYPE, "devmajor": 1, "devminor": 5}),
-        (f"{FOLDER}/link", {"type": tarfile.SYMTYPE, "linkname": "/etc/passwd"}),
-    ]
-    before = sorted(tmp_path.rglob("*"))
-    path = pack(tmp_path / "c.tar.gz", *hostile, *files_of(folder).items())
-    assert len(cifar.load(path).train) == 50
-    assert sorted(tmp_path.rglob("*")) == sorted([*before, path])
-
-
-@pytest.mark.parametrize(
-    "kind", [tarfile.SYMTYPE, tarfile.LNKTYPE, tarfile.CHRTYPE, tarfile.FIFOTYPE, tarfile.DIRTYPE]
-)
-def test_only_regular_members_are_read(folder, tmp_path, kind):
+@pytest.mark.parametrize("member_type", ["SYMTYPE", "LNKTYPE", "CHRTYPE", "FIFOTYPE", "DIRTYPE"])
+def test_only_regular_members_are_read(folder, tmp_path, member_type):
     members = files_of(folder)
     members[f"{FOLDER}/zzz"] = members.pop(f"{FOLDER}/test_batch")
-    link = f"{FOLDER}/zzz" if kind == tarfile.LNKTYPE else "zzz"
-    bad = (f"{FOLDER}/test_batch", {"type": kind, "linkname": link})
+    link = f"{FOLDER}/zzz" if member_type == "LNKTYPE" else "zzz"
+    members[f"{FOLDER}/test_batch"] = {"type": getattr(tarfile, member_type), "linkname": link}
     with pytest.raises(cifar.DamagedError, match="has no .*/test_batch"):
-        cifar.load(pack(tmp_path / "c.tar.gz", *members.items(), bad))
+        cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
 
 
-@pytest.mark.parametrize(
-    "name", ["../{}/test_batch", "/{}/test_batch", "test_batch", "a/{}/test_batch"]
-)
-def test_only_the_official_folder_is_read(folder, tmp_path, name):
+@pytest.mark.parametrize("parent", [f"../{FOLDER}", f"/{FOLDER}", ".", f"a/{FOLDER}"])
+def test_only_the_official_folder_is_read(folder, tmp_path, parent):
     members = files_of(folder)
-    members[name.format(FOLDER)] = members.pop(f"{FOLDER}/test_batch")
+    members[f"{parent}/test_batch"] = members.pop(f"{FOLDER}/test_batch")
     with pytest.raises(cifar.DamagedError, match="has no .*/test_batch"):
         cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
 
@@ -489,32 +408,14 @@ def test_an_archive_made_from_a_dot_is_read(folder, tmp_path):
     assert len(cifar.load(pack(tmp_path / "c.tar.gz", *members)).train) == 50
 
 
-def test_an_archive_truncated_anywhere_is_one_error(archive):
+def test_what_is_no_whole_archive_is_one_error(archive, folder, tmp_path):
     whole = archive.read_bytes()
-    for percent in range(100):
-        archive.write_bytes(whole[: len(whole) * percent // 100])
+    plain = pack(tmp_path / "plain", *files_of(folder).items(), target="w").read_bytes()
+    parts = [whole[: len(whole) * percent // 100] for percent in range(0, 100, 3)]
+    for content in (*parts, b"<html>", plain, gzip.compress(b""), gzip.compress(b"text")):
+        archive.write_bytes(content)
         with pytest.raises(cifar.DamagedError, match="c.tar.gz: not a .tar.gz, or a damaged one"):
             cifar.load(archive)
-
-
-def test_what_is_no_archive_is_one_error(folder, tmp_path):
-    plain = pack(tmp_path / "plain", *files_of(folder).items(), target="w")
-    bad = [b"", b"<html>", plain.read_bytes(), gzip.compress(b""), gzip.compress(b"text")]
-    for content in bad:
-        (tmp_path / "c.tar.gz").write_bytes(content)
-        with pytest.raises(cifar.DamagedError, match="c.tar.gz: not a .tar.gz, or a damaged one"):
-            cifar.load(tmp_path / "c.tar.gz")
-
-
-def test_an_empty_archive_lacks_its_files(tmp_path):
-    with pytest.raises(cifar.DamagedError, match="c.tar.gz: has no .*/data_batch_1"):
-        cifar.load(pack(tmp_path / "c.tar.gz"))
-
-
-def test_damaged_members_are_named(folder, tmp_path):
-    members = files_of(folder) | {f"{FOLDER}/data_batch_4": b"cos\nsystem\n(S'false'\ntR."}
-    with pytest.raises(pickle.UnpicklingError, match="c.tar.gz/data_batch_4: .*asks for os.system"):
-        cifar.load(pack(tmp_path / "c.tar.gz", *members.items()))
 
 
 def claim(name, size, kind=tarfile.REGTYPE):
@@ -542,8 +443,7 @@ def test_a_bomb_is_never_decompressed(tmp_path, head, message):
 
 def test_headers_without_end_are_not_read(tmp_path):
     """Each block of this sparse file's map says that another follows, and each is kept."""
-    info = tarfile.TarInfo("sparse")
-    head = bytearray(info.tobuf(tarfile.GNU_FORMAT))
+    head = bytearray(tarfile.TarInfo("sparse").tobuf(tarfile.GNU_FORMAT))
     head[156:157] = tarfile.GNUTYPE_SPARSE
     head[482] = 1
     head[148:156] = b"%06o\0 " % tarfile.calc_chksums(bytes(head))[0]
@@ -562,7 +462,9 @@ def test_members_beyond_a_hundred_are_not_waited_for(folder, tmp_path):
 
 def test_an_oversized_member_is_refused_unread(archive, monkeypatch):
     monkeypatch.setattr(unpickling, "MAX_BYTES", 20_000)
-    with pytest.raises(pickle.UnpicklingError, match="data_batch_1: must have at most 20,000"):
+    with pytest.raises(
+        pickle.UnpicklingError, match="c.tar.gz/data_batch_1: must have at most 20,000"
+    ):
         cifar.load(archive)
 
 
@@ -610,22 +512,20 @@ def test_download_replaces_a_damaged_archive(server, tmp_path):
     assert cifar.download(tmp_path).read_bytes() == server.content
 
 
-@pytest.mark.parametrize("fault", ["hash", "interrupted", "missing", "network", "folder"])
-def test_a_failed_download_leaves_nothing(server, tmp_path, monkeypatch, fault):
-    folder = tmp_path / "data"
-    if fault == "hash":
-        server.content = b"y" * 5000
-    elif fault == "interrupted":
-        server.sent = 3000
-    elif fault == "missing":
-        server.status = 404
-    elif fault == "network":
-        monkeypatch.setattr(cifar, "URL", "http://127.0.0.1:9/c.tar.gz")
-    else:
-        folder.write_bytes(b"a file")
+@pytest.mark.parametrize(
+    ("fault", "value"), [("content", b"y" * 5000), ("sent", 3000), ("status", 404)]
+)
+def test_a_failed_download_leaves_nothing(server, tmp_path, fault, value):
+    setattr(server, fault, value)
     with pytest.raises(OSError, match=r"^could not download http.*try again.*put it into.*$"):
-        cifar.download(folder)
-    assert not folder.is_dir() or list(folder.iterdir()) == []
+        cifar.download(tmp_path / "data")
+    assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_file_in_place_of_the_folder_fails_like_a_download(server, tmp_path):
+    (tmp_path / "data").write_bytes(b"a file")
+    with pytest.raises(OSError, match=r"^could not download http.*put it into.*$"):
+        cifar.download(tmp_path / "data")
 
 
 def test_importing_is_light():

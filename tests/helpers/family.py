@@ -1,5 +1,6 @@
 """The family, small: a preset of each kind of model, to be trained on digits in a second."""
 
+from functools import cache
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -16,19 +17,23 @@ from autoencoding.parts.networks import Convolutional
 from autoencoding.parts.scaling import Range
 
 DIGITS, LABELS = load_digits(return_X_y=True)  # [1797, 64], 0 to 16
-SOME, TOLD = DIGITS[:200], LABELS[:200]
+SOME, SOME_LABELS = DIGITS[:200], LABELS[:200]
 SIXTEEN = Range(0, 16)
 ADAM = {"optimizer": "adam", "seed": 0, "checkpoint": None}
 COLOUR = np.stack([SOME, 16 - SOME, SOME / 2], axis=2).reshape(-1, 8, 8, 3)
 
 
 class Preset(NamedTuple):
-    """A model of the family, small, and what it is trained with beside the rows."""
+    """A model of the family, small, and the columns it is trained with beside the rows."""
 
     kind: type[Autoencoder]
     arguments: tuple
     options: dict[str, Any]
-    given: dict[str, Any] = {}  # noqa: RUF012
+    columns: dict[str, Any] = {}  # noqa: RUF012
+
+    @property
+    def condition(self):
+        return {name: labels for name, labels in self.columns.items() if name == "condition"}
 
     def model(self, epoch=6, **options):
         merged = {"checkpoint": None, "seed": 0, "optimizer": "adam", **self.options, **options}
@@ -50,7 +55,7 @@ FAMILY = {
         VariationalAutoencoder,
         (64, 3),
         {"layers": [16], "condition_dim": 10, "kl_warm_up": 0.5, "free_bits": 0.1},
-        {"condition": TOLD},
+        {"condition": SOME_LABELS},
     ),
     "convolutional": Preset(ConvolutionalAutoencoder, ((8, 8, 1), 6), {"filters": [4, 8]}),
     "colorizing": Preset(ColorizingAutoencoder, ((8, 8), 6), {"filters": [4]}, {"target": COLOUR}),
@@ -75,29 +80,23 @@ class Member(NamedTuple):
     losses: list[float]
     initial: dict[str, np.ndarray]
 
-    @property
-    def told(self):
-        return {k: v for k, v in self.preset.given.items() if k == "condition"}
-
 
 def trained(preset, batch_size=40, **options):
     """A model that was trained, and its losses; so few steps an epoch are not worth compiling."""
     ae = preset.model(**options)
-    history = ae.train(SOME, batch_size, verbose=False, **preset.given)
+    history = ae.train(SOME, batch_size, verbose=False, **preset.columns)
     return ae, history["loss"]
 
 
 def assert_same(one, other):
-    found, expected = variables.read(one.session), variables.read(other.session)
-    assert found.keys() == expected.keys()
-    for name, value in expected.items():
-        assert np.array_equal(found[name], value), name
+    np.testing.assert_equal(variables.read(one.session), variables.read(other.session))
 
 
-def members(name):
-    """A member of the family, trained, for a fixture to yield."""
+@cache
+def trained_member(name):
+    """A member of the family that no test may change: it is trained once."""
     preset = FAMILY[name]
-    with preset.model() as ae:
-        initial = ae.weights
-        losses = ae.train(SOME, 40, verbose=False, **preset.given)["loss"]
-        yield Member(preset, ae, losses, initial)
+    ae = preset.model()
+    initial = ae.weights
+    losses = ae.train(SOME, 40, verbose=False, **preset.columns)["loss"]
+    return Member(preset, ae, losses, initial)

@@ -28,10 +28,10 @@ def test_gaussian_noise_is_normal_with_its_moments():
     assert scipy.stats.kstest(noise[::7], scipy.stats.norm(0.25, 0.5).cdf).pvalue > 0.01
 
 
-def test_gaussian_noise_is_clipped_where_it_is_told():
-    noisy = corrupted(GaussianNoise(0.5, mean=0.5, low=0, high=1))
+def test_gaussian_noise_is_clipped_to_its_bounds():
+    clipped = corrupted(GaussianNoise(0.5, mean=0.5, low=0, high=1))
     free = corrupted(GaussianNoise(0.5, mean=0.5))
-    assert noisy == pytest.approx(np.clip(free, 0, 1), abs=1e-6)
+    assert clipped == pytest.approx(np.clip(free, 0, 1), abs=1e-6)
 
 
 def test_masking_puts_0_in_place_of_its_fraction():
@@ -49,36 +49,30 @@ def test_salt_and_pepper_are_as_likely():
     assert np.array_equal(spoiled[kept], ROWS[kept])
 
 
-@pytest.mark.parametrize("kind", CORRUPTIONS.values())
-def test_what_is_done_follows_from_the_seed_alone(kind):
-    first, again, other = (corrupted(kind(), seed=seed) for seed in ((1, 2), (1, 2), (1, 3)))
+@pytest.mark.parametrize("corruption", CORRUPTIONS.values())
+def test_what_is_done_follows_from_the_seed_alone(corruption):
+    first, again, other = (corrupted(corruption(), seed=(1, key)) for key in (2, 2, 3))
     assert np.array_equal(first, again)
     assert not np.array_equal(first, other)
 
 
-@pytest.mark.parametrize("corruption", [GaussianNoise(0.0), Masking(0.0), SaltAndPepper(0)])
-def test_nothing_may_be_done(corruption):
-    assert np.array_equal(corrupted(corruption), ROWS)
-
-
 @pytest.mark.parametrize(
-    ("kind", "options", "error"),
+    ("corruption", "options", "error"),
     [
         (GaussianNoise, {"std": -0.1}, ValueError),
-        (GaussianNoise, {"std": np.inf}, ValueError),
         (GaussianNoise, {"std": np.nan}, ValueError),
+        (GaussianNoise, {"mean": np.inf}, ValueError),
         (GaussianNoise, {"mean": "half"}, TypeError),
         (GaussianNoise, {"low": np.nan}, ValueError),
         (Masking, {"fraction": 1.0}, ValueError),
         (Masking, {"fraction": -0.1}, ValueError),
-        (Masking, {"fraction": np.nan}, ValueError),
         (SaltAndPepper, {"fraction": 1}, ValueError),
         (SaltAndPepper, {"high": None}, TypeError),
     ],
 )
-def test_row_21_bad_noise_is_refused(kind, options, error):
+def test_row_21_bad_noise_is_refused(corruption, options, error):
     with pytest.raises(error, match=next(iter(options))):
-        kind(**options)
+        corruption(**options)
 
 
 def own(x, seed):
@@ -105,17 +99,18 @@ def test_a_corruption_is_found_by_name_by_description_or_is_one_already(value, e
     assert corruptions.find(value) == expected
 
 
-@pytest.mark.parametrize("value", [Masking(0.2), GaussianNoise(0.1, 0.5, 0, 1)])
-def test_a_corruption_is_found_by_what_describes_it(value):
-    assert corruptions.find(json.loads(json.dumps(corruptions.describe(value)))) == value
-
-
-@pytest.mark.parametrize(("value", "name"), [(own, "own"), (Own(), "Own")])
-def test_a_function_is_described_by_name_and_found_as_missing(value, name):
-    described = json.loads(json.dumps(corruptions.describe(value)))
-    found = corruptions.find(described)
-    assert found == MissingFunction(f"{__name__}.{name}")
-    assert corruptions.describe(found) == described
+@pytest.mark.parametrize(
+    ("value", "expected"),
+    [
+        (Masking(0.2), Masking(0.2)),
+        (GaussianNoise(0.1, 0.5, 0, 1), GaussianNoise(0.1, 0.5, 0, 1)),
+        (own, MissingFunction(f"{__name__}.own")),
+        (Own(), MissingFunction(f"{__name__}.Own")),
+        (MissingFunction("their.own"), MissingFunction("their.own")),
+    ],
+)
+def test_a_corruption_is_found_by_its_description_but_a_function_is_missing(value, expected):
+    assert corruptions.find(json.loads(json.dumps(corruptions.describe(value)))) == expected
 
 
 @pytest.mark.parametrize("value", ["blur", 3, {"name": "blur"}, {}])

@@ -34,10 +34,7 @@ BY_HAND = [
     (MSE(), lambda t, o: np.mean((o - t) ** 2, axis=1)),
     (MSE("sigmoid"), lambda t, o: np.mean((expit(o) - t) ** 2, axis=1)),
     (MAE(), lambda t, o: np.mean(np.abs(o - t), axis=1)),
-    (
-        BinaryCrossEntropy(),
-        lambda t, o: -np.mean(t * np.log(expit(o)) + (1 - t) * np.log(expit(-o)), axis=1),
-    ),
+    (BinaryCrossEntropy(), lambda t, o: np.mean(np.logaddexp(0, o) - t * o, axis=1)),
     (Normal(), lambda t, o: -np.mean(scipy.stats.norm(o, np.exp(-0.35)).logpdf(t), axis=1)),
 ]
 
@@ -48,10 +45,19 @@ def test_row_errors_are_those_of_numpy(loss, by_hand):
     assert errors(loss) == pytest.approx(expected, rel=1e-5)
 
 
-def test_cross_entropy_of_hard_targets_is_minus_the_bernoulli_log_likelihood():
-    target = np.round(TARGET)
-    expected = -scipy.stats.bernoulli(expit(OUTPUT)).logpmf(target).mean(axis=1)
-    assert errors(BinaryCrossEntropy(), target) == pytest.approx(expected, rel=1e-5)
+@pytest.mark.parametrize("compiled", [False, True])  # XLA's gradients are its own
+def test_rmse_is_the_root_of_a_mean_with_gradient_0_where_it_is_0(compiled):
+    def root(x):
+        value = RMSE().from_mean(x)
+        return value, tf.gradients(value, x)[0]
+
+    means = [4, 0, 0.25, 1e-12, 1e30, np.inf, np.nan]
+    with tf.Graph().as_default(), tf1.Session() as session:
+        x = tf1.placeholder(tf.float32, [7])  # a constant would be folded, not compiled
+        roots, gradient = session.run(tf.function(root, jit_compile=compiled)(x), {x: means})
+    assert roots == pytest.approx(np.sqrt(means), rel=1e-6, nan_ok=True)
+    assert gradient[:5] == pytest.approx([0.25, 0, 1, 5e5, 5e-16], rel=1e-5)
+    assert (roots[1], gradient[1]) == (0, 0)
 
 
 def test_cross_entropy_stays_finite_and_has_a_gradient_at_extreme_logits():
@@ -71,21 +77,12 @@ def test_ssim_is_that_of_scikit_image(channels, size):
     shape = (*size, channels)
     target, other = GENERATOR.uniform(size=(2, 3, np.prod(shape))).astype(np.float32)
     output = 0.7 * target + 0.3 * other
+    options = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     expected = [
-        1
-        - structural_similarity(
-            t.reshape(shape),
-            o.reshape(shape),
-            gaussian_weights=True,
-            sigma=1.5,
-            use_sample_covariance=False,
-            data_range=1.0,
-            channel_axis=-1,
-        )
-        for t, o in zip(target.astype(float), output.astype(float), strict=True)
+        1 - structural_similarity(*pair, data_range=1.0, channel_axis=-1, **options)
+        for pair in np.stack([target, output], axis=1).astype(float).reshape(3, 2, *shape)
     ]
-    found = errors(SSIM("linear", shape), target, output)
-    assert found == pytest.approx(expected, abs=1e-4)
+    assert errors(SSIM("linear", shape), target, output) == pytest.approx(expected, abs=1e-4)
 
 
 def test_a_perfect_image_has_an_ssim_loss_of_0_and_a_finite_gradient():
@@ -121,8 +118,8 @@ def test_ssim_needs_images_as_large_as_its_window(shape):
 def test_losses_are_reported_in_raw_units(loss, expected):
     scaling = Scaler(Range(-50, 150), 3, "scaling")
     values = scaling.fit(np.zeros(3), np.ones(3), np.zeros((0, 3)))
-    found = run(lambda: loss.in_data_units(tf.constant(0.5), scaling), values)
-    assert found == pytest.approx(expected)
+    reported = run(lambda: loss.in_data_units(tf.constant(0.5), scaling), values)
+    assert reported == pytest.approx(expected)
 
 
 def test_normal_is_least_where_the_variance_is_the_mean_square():
@@ -135,14 +132,14 @@ def test_normal_keeps_the_variance_from_vanishing():
     assert np.isfinite(errors(Normal(), OUTPUT, log_variance=-1000)).all()
 
 
-@pytest.mark.parametrize("kind", LOSSES.values())
-def test_links_are_what_the_flags_say(kind):
-    loss = kind()
-    linked = run(lambda: loss.activation(tf.constant(OUTPUT)))
-    assert np.array_equal(linked, OUTPUT) == loss.affine
-    assert ((linked > 0) & (linked < 1)).all() == loss.unit_interval
+@pytest.mark.parametrize("loss_class", LOSSES.values())
+def test_output_activations_are_what_the_flags_say(loss_class):
+    loss = loss_class()
+    activated = run(lambda: loss.activation(tf.constant(OUTPUT)))
+    assert np.array_equal(activated, OUTPUT) == loss.affine
+    assert ((activated > 0) & (activated < 1)).all() == loss.unit_interval
 
 
-def test_another_link_is_refused():
+def test_another_output_activation_is_refused():
     with pytest.raises(ValueError, match="output must be one of 'linear', 'sigmoid'"):
         MSE("softmax")

@@ -1,3 +1,4 @@
+import copy
 import json
 
 import numpy as np
@@ -6,20 +7,14 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from autoencoding.parts import registry as parts
-from autoencoding.parts.optimizers import (
-    SCHEDULES,
-    Constant,
-    Cosine,
-    Plateau,
-    warm_up,
-)
+from autoencoding.parts.optimizers import SCHEDULES, Constant, Cosine, Plateau, warm_up
 
 
-def schedule(value):
+def find(value):
     return parts.find("schedule", value, SCHEDULES)
 
 
-DONE = np.linspace(0, 1, 101)
+PROGRESS = np.linspace(0, 1, 101)
 SHARES = st.floats(0.01, 0.99)
 EXAMPLES = [Constant(), Cosine(), Plateau(), Plateau(0.1, 3)]
 quick = settings(deadline=None, derandomize=True)
@@ -29,94 +24,62 @@ quick = settings(deadline=None, derandomize=True)
 
 
 def test_cosine_falls_from_1_over_a_half_to_0():
-    done = np.array([0, 1 / 3, 1 / 2, 2 / 3, 1])
-    assert Cosine().factors(done, []) == pytest.approx([1, 3 / 4, 1 / 2, 1 / 4, 0])
-
-
-def test_cosine_falls_all_the_way():
-    factors = Cosine().factors(DONE, [])
-    assert (np.diff(factors) < 0).all()
-    assert (factors >= 0).all()
+    progress = np.array([0, 1 / 3, 1 / 2, 2 / 3, 1])
+    assert Cosine().factors(progress, []) == pytest.approx([1, 3 / 4, 1 / 2, 1 / 4, 0])
 
 
 def test_constant_stays_at_1():
-    assert np.array_equal(Constant().factors(DONE, [3, 2, 9]), np.ones(101))
+    assert np.array_equal(Constant().factors(PROGRESS, [3, 2, 9]), np.ones(101))
 
 
 @pytest.mark.parametrize(
     ("losses", "falls"),
     [
-        ([], 0),
-        ([3], 0),
-        ([3, 2, 1], 0),
-        ([3, 4, 4], 1),
         ([3, 3, 3], 1),  # equal is not smaller
         ([3, 4, 2, 4, 1], 0),  # the count begins anew with each best
         ([3, 4, 4, 4], 1),  # and with each fall
-        ([3, 4, 4, 4, 4], 2),
-        ([3, 4, 4, 2, 4, 4], 2),
         ([3, 4, 5, 4, 5, 3.5, 3.5], 3),  # smaller than the last is not smaller than the best
     ],
 )
 def test_plateau_falls_by_its_factor_after_its_patience(losses, falls):
-    done = np.array([0, 0.5, 1])
-    assert Plateau(0.1, 2).factors(done, losses) == pytest.approx([0.1**falls] * 3)
+    factors = Plateau(0.1, 2).factors(PROGRESS, losses)
+    assert factors == pytest.approx(np.full(101, 0.1**falls))
 
 
 @quick
-@given(
-    losses=st.lists(st.integers(0, 5), max_size=30),
-    patience=st.integers(1, 6),
-    factor=SHARES,
-)
+@given(losses=st.lists(st.integers(0, 5), max_size=30), patience=st.integers(1, 6), factor=SHARES)
 def test_plateau_falls_once_for_every_full_patience_between_bests(losses, patience, factor):
     bests = [i for i in range(len(losses)) if all(losses[i] < before for before in losses[:i])]
     waits = np.diff([*bests, len(losses)]) - 1  # epochs after each best, before the next
     falls = sum(int(wait) // patience for wait in waits)
-    found = Plateau(factor, patience).factors(DONE, losses)
-    assert found == pytest.approx(np.full(101, factor**falls))
+    factors = Plateau(factor, patience).factors(PROGRESS, losses)
+    assert factors == pytest.approx(np.full(101, factor**falls))
 
 
 @quick
 @given(share=SHARES)
 def test_a_warm_up_rises_along_a_line_from_0_to_1(share):
-    assert warm_up(DONE, share) == pytest.approx(np.interp(DONE, [0, share], [0, 1]))
+    assert warm_up(PROGRESS, share) == pytest.approx(np.interp(PROGRESS, [0, share], [0, 1]))
+    assert np.array_equal(warm_up(PROGRESS, 0.0), np.ones(101))
 
 
-def test_no_warm_up_begins_at_1():
-    assert np.array_equal(warm_up(DONE, 0.0), np.ones(101))
-
-
-@pytest.mark.parametrize("chosen", EXAMPLES, ids=repr)
-def test_every_schedule_begins_at_the_whole_rate_and_keeps_the_shape(chosen):
-    assert chosen.factors(np.zeros(1), []) == 1
-    assert chosen.factors(DONE, []).shape == DONE.shape
-    assert chosen.factors(np.empty(0), [1.0]).shape == (0,)
-
-
-@pytest.mark.parametrize("chosen", EXAMPLES, ids=repr)
-def test_a_schedule_asks_for_the_losses_where_they_matter(chosen):
-    stuck = chosen.factors(DONE, [1.0] * 50)
-    assert chosen.watches_loss == (not np.array_equal(stuck, chosen.factors(DONE, [])))
-
-
-@pytest.mark.parametrize("chosen", EXAMPLES, ids=repr)
-def test_what_was_passed_is_not_changed(chosen):
-    done, losses = DONE.copy(), [1.0, 2.0]
-    warm_up(done, 0.5)
-    chosen.factors(done, losses)
-    assert np.array_equal(done, DONE)
-    assert losses == [1.0, 2.0]
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=repr)
+def test_a_schedule_begins_at_the_whole_rate_and_watches_the_losses_where_they_matter(schedule):
+    progress, losses = PROGRESS.copy(), [1.0] * 50
+    assert schedule.factors(np.zeros(1), []) == 1
+    without, stuck = schedule.factors(progress, []), schedule.factors(progress, losses)
+    assert without.shape == stuck.shape == PROGRESS.shape
+    assert schedule.watches_loss == (not np.array_equal(stuck, without))
+    assert np.array_equal(progress, PROGRESS)  # what was passed is not changed
+    assert losses == [1.0] * 50
 
 
 # Finding them
 
 
-@pytest.mark.parametrize("chosen", EXAMPLES, ids=repr)
-def test_a_schedule_is_found_by_its_description(chosen):
-    described = json.loads(json.dumps(parts.describe(chosen, SCHEDULES)))
-    assert schedule(described) == chosen
-    assert described["name"] in SCHEDULES
+@pytest.mark.parametrize("schedule", EXAMPLES, ids=repr)
+def test_a_schedule_is_found_by_its_description(schedule):
+    assert find(json.loads(json.dumps(parts.describe(schedule, SCHEDULES)))) == schedule
 
 
 @pytest.mark.parametrize(
@@ -130,13 +93,9 @@ def test_a_schedule_is_found_by_its_description(chosen):
     ],
 )
 def test_a_schedule_is_found_by_name_by_options_or_is_one_already(value, expected):
-    assert schedule(value) == expected
-
-
-def test_describing_options_leaves_them_alone():
-    options = {"name": "plateau", "patience": 4}
-    schedule(options)
-    assert options == {"name": "plateau", "patience": 4}
+    before = copy.copy(value)
+    assert find(value) == expected
+    assert value == before
 
 
 @pytest.mark.parametrize(
@@ -144,7 +103,7 @@ def test_describing_options_leaves_them_alone():
 )
 def test_a_schedule_that_there_is_not_is_refused(value):
     with pytest.raises(ValueError, match="schedule must be one of 'constant', 'cosine'"):
-        schedule(value)
+        find(value)
 
 
 @pytest.mark.parametrize(
@@ -160,7 +119,7 @@ def test_a_schedule_that_there_is_not_is_refused(value):
 )
 def test_options_that_a_schedule_cannot_have_are_refused(value, error, match):
     with pytest.raises(error, match=match):
-        schedule(value)
+        find(value)
 
 
 def test_a_schedule_does_not_change():
