@@ -264,7 +264,6 @@ class Autoencoder:
         self._residuals = self._baselines.residuals(self._scaled["target"], reconstruction)
         self._unit = self._target_scaler.unit()  # []
         self._build_more()
-        # `checkpoints` numbers the saves and removes old ones
         self.saver = tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
         self.init = tf1.global_variables_initializer()
 

@@ -22,7 +22,6 @@ RUN_BYTES = 1 << 20  # of neighbours that go into a buffer together, where there
 
 RowsLike = Any  # what `open_rows` takes as a column, in a word
 Shapes = Mapping[str, Shape]  # of a row in each column: (d,), or (height, width, channels)
-Names = Mapping[str, str]  # of the columns, for messages
 
 
 class Chunk(NamedTuple):
@@ -58,7 +57,7 @@ class Table:
         self,
         columns: Mapping[str, Column],
         weight: np.ndarray | None,
-        names: Names,
+        names: Mapping[str, str],
         shapes: Shapes,
         numbers: np.ndarray | None = None,
     ) -> None:
@@ -105,14 +104,14 @@ class Table:
 class Stream:
     """Rows without numbers: columns that yield arrays [m, d] whenever they are iterated."""
 
-    stable = False
-    small = False
+    stable = small = False
     weight = None
 
-    def __init__(self, columns: Mapping[str, Iterable[Any]], names: Names, shapes: Shapes) -> None:
+    def __init__(
+        self, columns: Mapping[str, Iterable[Any]], names: Mapping[str, str], shapes: Shapes
+    ) -> None:
         self.columns, self.names, self.shapes = columns, names, shapes
-        self.width = _width(shapes, columns)
-        self.n_rows = 0  # unknown until the first pass
+        self.width, self.n_rows = _width(shapes, columns), 0  # unknown until the first pass
         self._buffer: Chunk
 
     def chunks(self) -> Iterator[Chunk]:
@@ -267,8 +266,7 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
 
 
 def _open(key: str, name: str, value: Any, shape: Shape) -> Any:
-    listed = isinstance(value, Sequence) and len(value) > 0
-    first = value[0] if listed else None
+    first = value[0] if isinstance(value, Sequence) and len(value) else None
     if key == "condition" and (checks.is_number(first) or getattr(value, "ndim", None) == 1):
         return checks.one_hot(name, value, math.prod(shape))  # a class number for each row
     if isinstance(value, np.ndarray) or isinstance(first, list):
@@ -276,7 +274,7 @@ def _open(key: str, name: str, value: Any, shape: Shape) -> Any:
     return open_column(name, value, shape)
 
 
-def _others(names: Names, columns: Iterable[str]) -> str:
+def _others(names: Mapping[str, str], columns: Iterable[str]) -> str:
     return " and ".join(names[key] for key in columns if key != "x")
 
 

@@ -28,7 +28,7 @@ class Model:
         with tf.Graph().as_default() as graph:
             for name, shape in {"weights": [width], "part/biases": [2], **others}.items():
                 tf1.get_variable(name, initializer=tf.zeros(shape), use_resource=True)
-            self.saver = checkpoints.saver()
+            self.saver = tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
             init = tf1.global_variables_initializer()
         graph.finalize()
         self.session = tf1.Session(graph=graph)
