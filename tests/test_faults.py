@@ -103,6 +103,15 @@ def test_row_4_huge_but_valid_numbers_train(iris):
         assert error == pytest.approx(1e30 * rmse, rel=1e-4)
 
 
+def test_row_4_a_square_that_overflows_keeps_the_last_good_weights(iris):
+    with Autoencoder(4, 1, 5, scaling=None, seed=0) as ae:
+        ae.train(iris, verbose=False)
+        with pytest.raises(FloatingPointError, match="inf at epoch 0, step 0"):
+            ae.train(1e30 * iris, verbose=False)
+        for model in (ae, Autoencoder.load("model.ckpt")):
+            assert np.isfinite(model.reconstruct(iris)).all()
+
+
 @pytest.mark.filterwarnings("ignore:the matrix subclass:PendingDeprecationWarning")
 def test_rows_10_to_14_containers_and_dtypes_give_the_same_and_stay_as_they_are(ae, iris):
     rows = np.floor(iris)
