@@ -262,6 +262,7 @@ def test_a_number_that_is_not_finite_is_named_with_its_place(bad, dtype, chunk, 
 @pytest.mark.parametrize(
     ("value", "message"),
     [
+        (np.empty((0, 3)), r"at least one row, got shape \(0, 3\)"),
         (np.empty((4, 0)), "3 columns, got 0"),
         (np.zeros((2, 3, 3)), r"2 dimensions, got shape \(2, 3, 3\)$"),
         (np.float64(1), r"2 dimensions, got shape \(\)$"),

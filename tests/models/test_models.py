@@ -158,17 +158,16 @@ def test_ssim_trains_on_images():
 @pytest.mark.parametrize("tied", [False, True])
 def test_pretraining_makes_the_stack_of_its_layers(tied):
     with StackedAutoencoder(64, 6, 0, 0.01, layers=[12], tied=tied, **ADAM) as ae:
-        first, second = ae.pretrain(SOME, 40, 12, verbose=False)
-        assert first["loss"][-1] < 0.8 * first["loss"][0]
-        assert second["loss"][-1] < 0.8 * second["loss"][0]
+        for history in ae.pretrain(SOME, 40, 12, verbose=False):
+            assert history["loss"][-1] < 0.8 * history["loss"][0]
         ae.train(SOME, verbose=False)  # no epoch: the pretrained weights as they are
         network = Dense(code="elu", tied=tied)
         layer = Autoencoder(64, 12, 12, 0.01, network=network, scaling=STANDARD, **ADAM)
         layer.train(SOME, 40, verbose=False)
         for name in ("encode", "decode")[: 2 - tied]:
             scope = f"{name}/hidden_1" if name == "encode" else name
-            found, expected = ae.weights[f"{scope}/weights"], layer.weights[f"{name}/weights"]
-            assert np.array_equal(found, expected)
+            expected = layer.weights[f"{name}/weights"]
+            assert np.array_equal(ae.weights[f"{scope}/weights"], expected)
         assert ae._start.keys() == ae.weights.keys()
         # the stack's own error is near that of its outer layer, and far below that of the mean
         errors = {k: v.mean() for k, v in row_errors(ae, SOME).items()}
@@ -179,20 +178,22 @@ def test_training_begins_with_what_was_pretrained_each_time():
     with StackedAutoencoder(64, 6, 2, 0.01, layers=[12], **ADAM) as ae:
         plain = ae.train(SOME, 40, verbose=False)["loss"]
         ae.pretrain(SOME, 40, 12, verbose=False)
-        begun = ae.train(SOME, 40, verbose=False)["loss"]
-        assert begun[0] < 0.9 * plain[0]
-        assert ae.train(SOME, 40, verbose=False)["loss"] == begun
+        pretrained = ae.train(SOME, 40, verbose=False)["loss"]
+        assert pretrained[0] < 0.9 * plain[0]
+        assert ae.train(SOME, 40, verbose=False)["loss"] == pretrained
 
 
-def test_only_a_plain_stack_can_be_pretrained():
-    options = {"code": "gaussian", "loss": "normal"}
-    for kinds in (options, {"target_dim": 3}, {"condition_dim": 2}):
-        with (
-            StackedAutoencoder(64, 6, layers=[12], checkpoint=None, **kinds) as ae,
-            pytest.raises(ValueError, match="pretrain needs a plain code"),
-        ):
-            ae.pretrain(SOME)
-    with StackedAutoencoder(64, 6, layers=[], checkpoint=None) as ae:  # one layer each way
+@pytest.mark.parametrize(
+    "options", [{"code": "gaussian", "loss": "normal"}, {"target_dim": 3}, {"condition_dim": 2}]
+)
+def test_only_a_plain_stack_can_be_pretrained(options):
+    refused = pytest.raises(ValueError, match="pretrain needs a plain code")
+    with StackedAutoencoder(64, 6, layers=[12], checkpoint=None, **options) as ae, refused:
+        ae.pretrain(SOME)
+
+
+def test_a_stack_may_have_one_layer_each_way():
+    with StackedAutoencoder(64, 6, layers=[], checkpoint=None) as ae:
         assert ae.weights["encode/weights"].shape == (64, 6)
 
 
