@@ -1,4 +1,5 @@
 import gc
+from unittest.mock import Mock
 
 import numpy as np
 import pytest
@@ -36,20 +37,6 @@ def assert_same_weights(one, other):
 # The graph
 
 
-def test_scopes_and_attributes_are_the_chapters():
-    with Autoencoder(4, 2) as ae:
-        names = set(variables.read(ae.session))
-        assert {"encode/weights", "encode/biases", "decode/weights", "decode/biases"} <= names
-        assert ae.encoded.op.name.startswith("encode/")
-        assert ae.decoded.op.name.startswith("decode/")
-        assert ae.x.shape.as_list() == [None, 4]
-        assert ae.encoded.shape.as_list() == [None, 2]
-        assert ae.decoded.shape.as_list() == [None, 4]
-        assert ae.loss.shape.as_list() == []
-        assert isinstance(ae.saver, tf1.train.Saver)
-        assert ae.graph.finalized
-
-
 def test_nothing_is_added_to_the_default_graph():
     with tf.Graph().as_default() as graph:
         Autoencoder(4, 2).close()
@@ -57,19 +44,14 @@ def test_nothing_is_added_to_the_default_graph():
 
 
 def test_gpu_memory_grows_unless_a_config_is_given(monkeypatch):
-    given = []
-    session = tf1.Session
-
-    def recorded(graph, config):
-        given.append(config)
-        return session(graph=graph, config=config)
-
-    monkeypatch.setattr(tf1, "Session", recorded)
+    session = Mock(wraps=tf1.Session)
+    monkeypatch.setattr(tf1, "Session", session)
     config = tf1.ConfigProto(intra_op_parallelism_threads=1)
     Autoencoder(4, 2).close()
     Autoencoder(4, 2, config=config).close()
-    assert given[0].gpu_options.allow_growth
-    assert given[1] is config
+    default, own = (call.kwargs["config"] for call in session.call_args_list)
+    assert default.gpu_options.allow_growth
+    assert own is config
 
 
 @pytest.mark.parametrize("scaling", ["global", "feature", None])
@@ -107,13 +89,11 @@ def test_a_step_by_hand_is_rmsprops_of_numpy():
         d_code = d_out @ w2.T * (1 - code**2)  # [5, 2]
         gradients = x.T @ d_code, d_code.sum(0), code.T @ d_out, d_out.sum(0)
         ae.session.run(ae.train_op, {ae.x: x})
-        for before, gradient, after in zip(
-            (w1, b1, w2, b2), gradients, weights_of(ae), strict=True
-        ):
+        steps = zip((w1, b1, w2, b2), gradients, weights_of(ae), strict=True)
+        for before, gradient, after in steps:
             rms = 0.9 + 0.1 * gradient**2
-            assert after == pytest.approx(
-                before - 0.001 * gradient / np.sqrt(rms + 1e-10), abs=1e-7
-            )
+            expected = before - 0.001 * gradient / np.sqrt(rms + 1e-10)
+            assert after == pytest.approx(expected, abs=1e-7)
 
 
 def test_steps_by_hand_lower_the_loss_before_and_after_training(iris):
@@ -135,14 +115,6 @@ def test_training_lowers_the_loss_and_returns_equally_long_lists(iris):
     )
     assert history["epoch"] == list(range(30))
     assert history["loss"][-1] < 0.8 * history["loss"][0]
-
-
-@pytest.mark.parametrize("seed", range(3))
-def test_defaults_come_within_two_percent_of_the_pca_bound(iris, seed):
-    rmse = np.sqrt(
-        np.mean((iris - trained(iris, 4, 1, batch_size=1, seed=seed).reconstruct(iris)) ** 2)
-    )
-    assert 0.29258 <= rmse <= 1.02 * 0.29258
 
 
 @pytest.mark.parametrize("batch_size", [1, 10, 64, 150, 1000])
@@ -191,16 +163,9 @@ def test_how_often_is_reported_does_not_change_the_weights(iris):
 
 
 def test_the_listings_behaviour_is_reachable(iris):
-    with Autoencoder(
-        100,
-        50,
-        3,
-        scaling=None,
-        network={"name": "dense", "initial": "normal"},
-        schedule="constant",
-        seed=0,
-        checkpoint=None,
-    ) as ae:
+    network = {"name": "dense", "initial": "normal"}
+    options = {"scaling": None, "schedule": "constant", "seed": 0, "checkpoint": None}
+    with Autoencoder(100, 50, 3, network=network, **options) as ae:
         w1, b1, w2, b2 = weights_of(ae)
         assert np.std(w1) == pytest.approx(1, abs=0.05)
         assert np.std(w2) == pytest.approx(1, abs=0.05)
@@ -264,16 +229,6 @@ def test_inference_in_slices_equals_inference_at_once(iris, monkeypatch):
     assert [a.shape for a in whole] == [(150, 2), (150, 4), (150, 4)]
 
 
-def test_test_prints_and_returns_as_in_the_chapter(iris, capsys):
-    ae = trained(iris, 4, 1, epoch=1)
-    rebuilt = ae.test([[8, 4, 6, 2]])
-    hidden = ae.encode([[8, 4, 6, 2]])
-    assert capsys.readouterr().out == (
-        f"input [[8, 4, 6, 2]]\ncompressed {hidden}\nreconstructed {rebuilt}\n"
-    )
-    assert np.array_equal(rebuilt, ae.reconstruct([[8, 4, 6, 2]]))
-
-
 # Life and checkpoints
 
 
@@ -322,13 +277,6 @@ def test_resume_refuses_other_data_and_a_model_that_never_trained(iris):
         Autoencoder(4, 2, checkpoint=None).train(iris, resume=True)
     with pytest.raises(FileNotFoundError, match="no checkpoint in nowhere"):
         Autoencoder(4, 2, checkpoint="nowhere").train(iris, resume=True)
-
-
-def test_more_epochs_go_on_from_where_training_ended(iris):
-    ae = trained(iris, 4, 2, epoch=3)
-    ae.epoch = 5
-    history = ae.train(iris, resume=True, verbose=False)
-    assert history["epoch"] == list(range(5))
 
 
 def test_importing_the_package_changes_nothing_for_the_callers_code():

@@ -4,6 +4,7 @@ import re
 
 import numpy as np
 import pytest
+import tensorflow.compat.v1 as tf1
 from cifar_files import write_folder
 from processes import ROOT
 
@@ -34,9 +35,10 @@ def test_the_graph_has_the_chapters_names(flowers):
     assert ae.decoded.op.name.startswith("decode/")
     names = {"encode/weights", "encode/biases", "decode/weights", "decode/biases"}
     assert ae.weights.keys() == names
-    assert ae.x.shape.as_list() == [None, 4]
-    assert ae.loss.shape.as_list() == []
-    assert ae.saver.saver_def is not None
+    shapes = [tensor.shape.as_list() for tensor in (ae.x, ae.encoded, ae.decoded, ae.loss)]
+    assert shapes == [[None, 4], [None, 1], [None, 4], []]
+    assert isinstance(ae.saver, tf1.train.Saver)
+    assert ae.graph.finalized
 
 
 def test_a_loop_by_hand_learns(flowers):
@@ -59,14 +61,12 @@ def test_train_reports_and_saves_and_another_process_could_test(flowers, capsys)
     printed = re.findall(r"^epoch (\d+): loss = ", capsys.readouterr().out, re.MULTILINE)
     assert printed == ["0", "10", "20"]
     with Autoencoder(4, 1) as other:  # restores ./model.ckpt
-        rebuilt = other.test([[8, 4, 6, 2]])
-    assert rebuilt == pytest.approx(ae.reconstruct([[8, 4, 6, 2]]))
-    printed = capsys.readouterr().out
-    assert [line.split()[0] for line in printed.splitlines()] == [
-        "input",
-        "compressed",
-        "reconstructed",
-    ]
+        reconstructed = other.test([[8, 4, 6, 2]])
+        hidden = other.encode([[8, 4, 6, 2]])
+    assert reconstructed == pytest.approx(ae.reconstruct([[8, 4, 6, 2]]))
+    assert capsys.readouterr().out == (
+        f"input [[8, 4, 6, 2]]\ncompressed {hidden}\nreconstructed {reconstructed}\n"
+    )
 
 
 def test_horses_are_read_made_gray_and_learnt(tmp_path):

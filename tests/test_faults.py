@@ -32,6 +32,7 @@ import cifar
 import main
 import main_imgs
 from autoencoder import Autoencoder
+from autoencoding.data import images
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.parts import variables
 from autoencoding.parts.networks import Dense
@@ -690,7 +691,7 @@ def test_row_52_a_bad_photograph_is_named(tmp_path):
     assert "no data_batch_1 in" in refused("--data", photos)
     for name, mode in (("a", "L"), ("b", "RGBA"), ("c", "P"), ("d", "1")):  # modes may be mixed
         Image.new(mode, (8, 8)).save(photos / f"{name}.png")
-    assert len(main_imgs.load(main_imgs.parse(["--data", str(photos)])).train) == 3
+    assert len(images.load(photos).train) == 3
     Image.new("L", (8, 9)).save(photos / "c.png")
     assert re.search("c.png: expected 8 x 8 pixels.* got 9 x 8", refused("--data", photos))
     os.truncate(photos / "c.png", 40)
