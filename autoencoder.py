@@ -64,7 +64,7 @@ class Autoencoder:
     input_dim, hidden_dim : int
         Width of the rows and of the code.
     epoch : int
-        How many times `train` goes over the data; 0 leaves the weights as they begin.
+        How many times `train` goes over the data; 0 keeps the initial weights.
     learning_rate : float
         Rate of the optimizer, before the schedule.
     target_dim : int, optional
@@ -124,7 +124,7 @@ class Autoencoder:
     ...     codes = ae.encode(iris)                         # [150, 1]
     """
 
-    # Parameters that a checkpoint must share with the model it is restored into, and the others
+    # Parameters that a checkpoint must share with its model, and those of training
     WIDTHS: ClassVar = ("input_dim", "hidden_dim", "target_dim", "condition_dim")
     ARCHITECTURE: ClassVar = (*WIDTHS, "network", "code", "loss", "scaling", "optimizer")
     PLAN: ClassVar = (
@@ -187,7 +187,7 @@ class Autoencoder:
         self.session = tf1.Session(graph=self.graph, config=config or variables.default_config())
         self.session.run(self.init)
         self._state: TrainingState | None = None  # None until trained or restored
-        self._start: dict[str, np.ndarray] = {}  # weights that training begins with, by name
+        self._start: dict[str, np.ndarray] = {}  # pretrained weights, by name
         self._closed = False
 
     def _resolve_parts(self) -> None:
@@ -199,7 +199,7 @@ class Autoencoder:
             self.objective = replace(self.objective, shape=target_shape)
         self._input_scaler = Scaler(self.scaling, self.input_dim, "scaling")
         self._target_scaler = Scaler(self.scaling, self.target_dim, "target_scaling")
-        self._random_numbers = self.hidden_dim * self.code.stochastic  # of a row in a step
+        self._random_numbers = self.hidden_dim * self.code.stochastic  # that a step draws a row
         self._random_numbers += 0 if self.corruption is None else self.input_dim
         dims = self.input_dim, self.hidden_dim, self.target_dim
         self._multiplications = self.network.multiplications(*dims)
@@ -240,7 +240,7 @@ class Autoencoder:
         decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
         self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim]
 
-        # By default RMSE = sqrt(mean((target - decoded)^2)) over all entries
+        # By default RMSE = sqrt(mean((target - decoded)^2)) over all entries (`losses.RMSE`)
         self._row_errors = self._errors(self._scaled, self._pass)  # [n]
         self.loss = tf.identity(self._loss(tf.reduce_mean(self._row_errors)), name="loss")  # []
         self.rate = variables.scalar("learning_rate", self.learning_rate)  # []
@@ -260,7 +260,7 @@ class Autoencoder:
         self._loop = loop.build(self._step, self.rate, widths, compiles)
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
         self._mean_losses = self._loss(self._mean_errors)  # [m]
-        self._baselines = Baselines(self.target_dim, self.hidden_dim)
+        self._baselines = Baselines(self.target_dim, self.hidden_dim)  # saved with the model
         self._residuals = self._baselines.residuals(self._scaled["target"], reconstruction)
         self._unit = self._target_scaler.unit()  # []
         self._build_more()
@@ -268,7 +268,7 @@ class Autoencoder:
         self.init = tf1.global_variables_initializer()
 
     def _build_more(self) -> None:
-        """Add what a subclass needs besides."""
+        """Add a subclass's own tensors to the graph; there are none here."""
 
     def _step(self, batch: dict[str, tf.Tensor], weight: tf.Tensor) -> tf.Tensor:
         """Take one step of the loop on scaled columns [batch, d]; return the mean error []."""
@@ -296,14 +296,14 @@ class Autoencoder:
         return self.corruption(x * deviations, seed) / deviations  # [n, input_dim]
 
     def _key(self, name: str, number: tf.Tensor) -> tf.Tensor:
-        """Return the key [2] of a step's random numbers of this name."""
+        """Return the seed [2] of a step's random numbers, apart for each name."""
         own = np.int64(self.seed ^ zlib.crc32(name.encode()))
         return tf.stack([own, tf.cast(number, tf.int64)])  # [2]
 
     def _errors(
         self, columns: Mapping[str, tf.Tensor], forward: Forward, step: Step | None = None
     ) -> tf.Tensor:
-        """Return row errors [n], penalties included, such that the loss is one of their mean."""
+        """Return row errors [n] with their penalties; the loss is a function of their mean."""
         errors = self.objective.row_errors(columns["target"], forward.output)  # [n]
         penalty = self.code.penalty(forward.hidden, step)  # [n] or None
         return errors if penalty is None else self._entries * errors + penalty  # [n]
@@ -403,6 +403,7 @@ class Autoencoder:
             The model is closed, or there is nothing to resume.
         """
         self._require_trainable()
+        # Many steps of `_step`, which does what `train_op` does, in each `session.run`
         with Run(
             self,
             self._open_rows(data, target, condition, sample_weight),

@@ -26,7 +26,7 @@ class Loss:
 
     affine = True  # whether reconstructions are an affine function of the network's output
     likelihood = False  # whether row errors are negative log-likelihoods, in nats
-    compiles = True  # whether XLA makes it faster
+    compiles = True  # whether XLA makes a training step faster
     unit_interval = False  # whether targets must be scaled to from 0 to 1
 
     def activation(self, output: tf.Tensor) -> tf.Tensor:
@@ -34,7 +34,7 @@ class Loss:
         return output  # [n, d]
 
     def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Return each row's mean error [n], from scaled targets and output [n, d]."""
+        """Return each row's mean error [n], of scaled targets and outputs [n, d] not yet activated."""
         raise NotImplementedError
 
     def from_mean(self, mean: tf.Tensor) -> tf.Tensor:
@@ -42,13 +42,16 @@ class Loss:
         return mean  # []
 
     def in_data_units(self, loss: tf.Tensor, scaler: Scaler) -> tf.Tensor:
-        """Return the loss in the units that are reported; same shape."""
+        """Return a loss of scaled rows in the units of the data; same shape."""
         return loss
 
 
 @dataclass(frozen=True)
 class Difference(Loss):
     """Compare scaled reconstructions with targets, by mean squares unless a subclass differs.
+
+    Scaled rows have a standard deviation of 1/8 by default. A loss that is not proportional to the
+    error, such as a square, needs its own `in_data_units`.
 
     Parameters
     ----------
@@ -181,7 +184,7 @@ class Normal(Loss):
 
     def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
         with tf1.variable_scope("loss", reuse=tf1.AUTO_REUSE):
-            fifth = variable("fifth_of_log_variance", [], "zeros")  # [], it has far to go
+            fifth = variable("fifth_of_log_variance", [], "zeros")  # [], as it has a long way
             log_variance = tf.maximum(5 * fifth, -12.0)  # []
         square = tf.reduce_mean(tf.square(output - target), axis=1)  # [n]
         return 0.5 * (square * tf.exp(-log_variance) + log_variance + math.log(2 * math.pi))

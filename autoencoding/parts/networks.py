@@ -50,7 +50,10 @@ class Network(Protocol):
         """Whether PCA of the code's width bounds its error from below."""
 
     def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
-        """Return the shapes of a row and of a target: (d,), or (height, width, channels)."""
+        """Return the shapes of a row and a target: (d,), or (height, width, channels) of an image.
+
+        A sequence is an image of one channel: (steps, features, 1).
+        """
 
     def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
         """Return roughly how many multiplications a row takes to its code and back."""

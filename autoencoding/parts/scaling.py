@@ -43,7 +43,7 @@ class Scaling:
 
     unit_interval = False  # whether scaled data lies between 0 and 1
 
-    deviations = 1.0  # what 1 in scaled rows is in the units that corruptions are given in
+    deviations = 1.0  # how many units of a corruption's noise 1 in scaled rows is
 
     levels: tuple[float, ...] = ()  # of the quantiles that `constants` needs, 0 to 1
 

@@ -31,6 +31,9 @@ def errors_of_images(
     """
     if inputs is targets:
         evaluation = evaluate(model, rows(inputs))
+        if isinstance(model, VariationalAutoencoder):
+            nats = -float(np.mean(model.elbo(rows(inputs))))
+            return f"{evaluation}\nnegative ELBO: {nats:.1f} nats an image", {}
         baselines = {} if model.objective.likelihood else {"PCA": evaluation.pca_rmse}
         return str(evaluation), baselines
     outputs = {"Autoencoder": model.reconstruct(inputs), "input": inputs}

@@ -12,7 +12,6 @@ import math
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, closing
-from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self
 
 import numpy as np
@@ -107,12 +106,7 @@ class Run:
             self._stack = self._stack.pop_all()
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        traceback: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._stack.__exit__(kind, error, traceback)
         if error is None:
             self.model.session.run(self.model.rate.initializer)  # for steps by hand

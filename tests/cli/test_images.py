@@ -8,23 +8,19 @@ from cifar_files import write_folder
 from PIL import Image
 
 import main_imgs
-from autoencoder import Autoencoder
+from autoencoding import ColorizingAutoencoder
 from autoencoding.data import images
-from autoencoding.models.convolutional import ColorizingAutoencoder, ConvolutionalAutoencoder
-from autoencoding.models.denoising import DenoisingAutoencoder
-from autoencoding.models.stacked import StackedAutoencoder
-from autoencoding.models.variational import VariationalAutoencoder
+from autoencoding.models import MODELS
 from autoencoding.parts.losses import BinaryCrossEntropy
 from autoencoding.parts.scaling import Range
 from autoencoding.reports import figures
 
-MODELS = {
-    "plain": (Autoencoder, ""),
-    "stacked": (StackedAutoencoder, "--layers 9 5 --pretrain 1"),
-    "denoising": (DenoisingAutoencoder, "--corruption masking"),
-    "variational": (VariationalAutoencoder, "--layers 9 --hidden 2"),
-    "convolutional": (ConvolutionalAutoencoder, "--filters 4"),
-    "colorizing": (ColorizingAutoencoder, "--filters 4 3"),
+OWN = {
+    "stacked": "--layers 9 5 --pretrain 1",
+    "denoising": "--corruption masking",
+    "variational": "--layers 9 --hidden 2",
+    "convolutional": "--filters 4",
+    "colorizing": "--filters 4 3",
 }
 COMMON = "--epochs 1 --batch-size 50 --hidden 3 --seed 0"
 
@@ -44,10 +40,11 @@ def run(*options):
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_of_the_family_is_trained_saved_and_drawn(model, tmp_path, photos, capsys):
-    kind, own = MODELS[model]
+    kind, own = MODELS[model].load_class(), OWN.get(model, "")
     run(f"--model {model} --data {photos}", COMMON, own)
     printed = capsys.readouterr().out
     assert len(re.findall("^Autoencoder +[0-9.]+", printed, re.MULTILINE)) == 2
+    assert printed.count(" nats an image") == 2 * (model == "variational")
     with Image.open("images.png") as picture:
         assert picture.size[0] == 1350
     with kind.load("images.ckpt") as ae:
