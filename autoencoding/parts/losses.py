@@ -34,7 +34,7 @@ class Loss:
         return output  # [n, d]
 
     def row_errors(self, target: tf.Tensor, output: tf.Tensor) -> tf.Tensor:
-        """Return each row's mean error [n], of scaled targets and outputs [n, d] not yet activated."""
+        """Return each row's mean error [n], of scaled targets and raw outputs [n, d]."""
         raise NotImplementedError
 
     def from_mean(self, mean: tf.Tensor) -> tf.Tensor:
