@@ -4,7 +4,7 @@
 
 Rows are the digits, and what is left of them by the chapter's listing, by PCA, by the chapter's
 net as `Autoencoder` trains it, and by `StackedAutoencoder`; all are trained on the same images for
-as many epochs. It takes about five minutes.
+as many epochs. It takes about three minutes.
 """
 
 from __future__ import annotations
