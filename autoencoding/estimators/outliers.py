@@ -165,11 +165,11 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
 
 def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Return the mean absolute error of each row [n, d], in the units of the scaling, [n]."""
-    chunks = [np.abs(chunk["model"]).mean(axis=1) for chunk in residuals(model, rows)]
-    return np.concatenate(chunks)  # [n]
+    chunks = residuals(model, rows, names=["model"])
+    return np.concatenate([np.abs(chunk["model"]).mean(axis=1) for chunk in chunks])  # [n]
 
 
 def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Return the part of each feature in the mean absolute error of each row [n, d], [n, d]."""
-    chunks = [np.abs(chunk["model"]) for chunk in residuals(model, rows)]
-    return np.concatenate(chunks) / rows.shape[1]  # [n, d]
+    chunks = residuals(model, rows, names=["model"])
+    return np.concatenate([np.abs(chunk["model"]) for chunk in chunks]) / rows.shape[1]  # [n, d]

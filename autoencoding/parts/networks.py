@@ -243,9 +243,8 @@ class Convolutional:
             for number, count in enumerate(self.filters, start=1):
                 with _scope(f"hidden_{number}"):
                     maps = self._down(maps, count, seed)  # [n, height, width, count]
-            flat = tf.reshape(
-                maps, [-1, math.prod(maps.shape.as_list()[1:])]
-            )  # [n, height width count]
+            size = math.prod(maps.shape.as_list()[1:])  # height * width * count
+            flat = tf.reshape(maps, [-1, size])  # [n, size]
             code = dense(_with_condition(flat, condition), width, "glorot", seed)  # [n, width]
             return ACTIVATIONS[self.code](code)  # [n, width]
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
 import numpy as np
@@ -173,16 +173,18 @@ def residuals(
     data: RowsLike,
     target: RowsLike | None = None,
     condition: RowsLike | None = None,
+    names: Sequence[str] = ("model", "mean", "pca"),
 ) -> Iterator[dict[str, np.ndarray]]:
-    """Yield targets less reconstructions, chunk by chunk, by 'model', 'mean' and 'pca'.
+    """Yield targets less reconstructions, chunk by chunk, of the model and its baselines by name.
 
-    Arguments are those of `row_errors`. Each is [m, target_dim] in the units of the scaling, in
+    Other arguments are those of `row_errors`. Each is [m, target_dim] in units of the scaling, in
     float64, where squares are within range.
     """
     model._require_trained()
     unit = float(model.session.run(model._unit))
+    fetches = {name: model._residuals[name] for name in names}
     for chunk in model._open_rows(data, target, condition).chunks():
-        scaled = model.session.run(model._residuals, model._feed(chunk))  # [m, target_dim] each
+        scaled = model.session.run(fetches, model._feed(chunk))  # [m, target_dim] each
         yield {name: unit * part.astype(np.float64) for name, part in scaled.items()}
 
 
