@@ -29,8 +29,6 @@ class Entry:
     ----------
     module, name : str
         Of the class.
-    summary : str
-        For tables of the models.
     first : {'columns', 'shape', 'size'}
         What the class takes first: the number of columns, or the (height, width, channels) or
         (height, width) of an image.
@@ -42,7 +40,6 @@ class Entry:
 
     module: str
     name: str
-    summary: str
     first: str = "columns"
     reconstructs: bool = True
     for_images: Mapping[str, Any] = field(default_factory=dict)
@@ -53,23 +50,20 @@ class Entry:
 
 
 MODELS = {
-    "plain": Entry("autoencoder", "Autoencoder", "one layer each way, as in the chapter"),
+    "plain": Entry("autoencoder", "Autoencoder"),
     "stacked": Entry(
         "autoencoding.models.stacked",
         "StackedAutoencoder",
-        "several layers, which can be trained one at a time first",
         for_images={"layers": [500, 250], "pretrain": 0, "batch_size": 100, "optimizer": "adam"},
     ),
     "denoising": Entry(
         "autoencoding.models.denoising",
         "DenoisingAutoencoder",
-        "takes noise out of rows",
         for_images={"corruption": "gaussian"},
     ),
     "variational": Entry(
         "autoencoding.models.variational",
         "VariationalAutoencoder",
-        "samples new rows",
         for_images={
             **{"layers": [512], "hidden": 20, "batch_size": 100, "optimizer": "adam"},
             **{"loss": "bce", "scaling": PIXELS},  # in nats, as papers report it
@@ -78,14 +72,12 @@ MODELS = {
     "convolutional": Entry(
         "autoencoding.models.convolutional",
         "ConvolutionalAutoencoder",
-        "convolutions, for images",
         first="shape",
         for_images={"filters": [32, 64], "batch_size": 32, "epochs": 20, "optimizer": "adam"},
     ),
     "colorizing": Entry(
         "autoencoding.models.convolutional",
         "ColorizingAutoencoder",
-        "colours gray images",
         first="size",
         reconstructs=False,
         for_images={
