@@ -29,6 +29,8 @@ ARCHIVE = "cifar-10-python.tar.gz"
 FOLDER = "cifar-10-batches-py"
 FILES = (*(f"data_batch_{i}" for i in range(1, 6)), "test_batch", "batches.meta")
 
+File = str | os.PathLike[str] | IO[bytes]  # a path, or a binary file that is open
+
 LUMA = (0.299, 0.587, 0.114)  # ITU-R BT.601
 
 MAX_ARCHIVE = 512 * 2**20  # bytes, decompressed; the official archive has 186 million
@@ -96,14 +98,11 @@ def load(path: str | os.PathLike[str]) -> Cifar:
     path = Path(path)
     candidates = (path / FOLDER, path / ARCHIVE, path)
     with _opened(next(filter(Path.exists, candidates), path)) as files:
-        *train, test, (meta, name) = files
-        label_names = unpickle(meta, name).get("label_names")
-        if not isinstance(label_names, list) or [type(s) for s in label_names] != [str] * 10:
-            raise DamagedError(f"{name}: 'label_names' must be 10 str, got {_kind(label_names)}")
-        return Cifar(*_read(train), *_read([test]), tuple(label_names))
+        *train, test, meta = files
+        return Cifar(*_read(train), *_read([test]), read_label_names(*meta))
 
 
-def unpickle(file: str | os.PathLike[str] | IO[bytes], name: str = "") -> dict[str, Any]:
+def unpickle(file: File, name: str = "") -> dict[str, Any]:
     """Read one official file, as in the chapter, but run nothing it asks for.
 
     Parameters
@@ -128,6 +127,27 @@ def unpickle(file: str | os.PathLike[str] | IO[bytes], name: str = "") -> dict[s
         with open(file, "rb") as opened:
             return unpickling.load(opened, str(file))
     return unpickling.load(file, name or str(getattr(file, "name", "the open file")))
+
+
+def read_batch(file: File, name: str = "") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
+    """Read images [n, 3072] and labels [n] of a batch; arguments and errors are `unpickle`'s."""
+    batch, name = unpickle(file, name), name or str(file)
+    data, labels = batch.get("data"), batch.get("labels")
+    if not isinstance(data, np.ndarray) or (data.dtype, data.shape[1:]) != (np.uint8, (3072,)):
+        raise DamagedError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")
+    if not isinstance(labels, list) or len(labels) != len(data):
+        raise DamagedError(f"{name}: 'labels' must be a list of {len(data)}, got {_kind(labels)}")
+    if not all(type(label) is int and 0 <= label <= 9 for label in labels):
+        raise DamagedError(f"{name}: 'labels' must be whole numbers from 0 to 9")
+    return data, np.array(labels, np.int64)  # [n, 3072], [n]
+
+
+def read_label_names(file: File, name: str = "") -> tuple[str, ...]:
+    """Read the ten names of ``batches.meta``; arguments and errors are `unpickle`'s."""
+    names = unpickle(file, name).get("label_names")
+    if not isinstance(names, list) or [type(s) for s in names] != [str] * 10:
+        raise DamagedError(f"{name or file}: 'label_names' must be 10 str, got {_kind(names)}")
+    return tuple(names)
 
 
 def grayscale(a: NDArray[Any], method: str = "mean") -> NDArray[np.float32]:
@@ -161,13 +181,7 @@ def grayscale(a: NDArray[Any], method: str = "mean") -> NDArray[np.float32]:
 
 
 def images(rows: NDArray[Any]) -> NDArray[Any]:
-    """Turn planar rows `[n, 3072]` into images `[n, 32, 32, 3]` of the same dtype.
-
-    Raises
-    ------
-    ValueError
-        If the shape is another.
-    """
+    """Turn planar rows [n, 3072] into images [n, 32, 32, 3]; a ValueError for another shape."""
     planes = _planes(rows).reshape(-1, 3, 32, 32)  # [n, 3, 32, 32]
     return np.ascontiguousarray(planes.transpose(0, 2, 3, 1))  # [n, 32, 32, 3]
 
@@ -261,24 +275,14 @@ def _read(files: list[tuple[IO[bytes], str]]) -> tuple[NDArray[np.uint8], NDArra
     """Read batches into one array, allocated once: a row takes 3072 bytes of its file, or more."""
     most = sum(unpickling.size(file, name) for file, name in files) // 3072
     rows = np.empty((most, 3072), np.uint8)  # [most, 3072]
-    labels: list[int] = []
+    labels: list[NDArray[np.int64]] = []
     for file, name in files:
-        labels += _read_batch(file, name, rows[len(labels) :])
-    return rows[: len(labels)], np.array(labels, np.int64)  # [n, 3072], [n]
-
-
-def _read_batch(file: IO[bytes], name: str, rows: NDArray[np.uint8]) -> list[int]:
-    """Read a batch into the first of `rows`, and return its labels."""
-    batch = unpickle(file, name)
-    data, labels = batch.get("data"), batch.get("labels")
-    if not isinstance(data, np.ndarray) or (data.dtype, data.shape[1:]) != (np.uint8, (3072,)):
-        raise DamagedError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")
-    if not isinstance(labels, list) or len(labels) != len(data):
-        raise DamagedError(f"{name}: 'labels' must be a list of {len(data)}, got {_kind(labels)}")
-    if not all(type(label) is int and 0 <= label <= 9 for label in labels):
-        raise DamagedError(f"{name}: 'labels' must be whole numbers from 0 to 9")
-    rows[: len(data)] = data  # [n, 3072]
-    return labels
+        data, numbers = read_batch(file, name)
+        start = sum(map(len, labels))
+        rows[start : start + len(data)] = data  # [n, 3072]
+        labels.append(numbers)
+    joined = np.concatenate(labels)  # [n]
+    return rows[: len(joined)], joined  # [n, 3072], [n]
 
 
 def _planes(rows: NDArray[Any]) -> NDArray[Any]:

@@ -27,9 +27,8 @@ def photograph(path: str, shape: tuple[int, int, int]) -> np.ndarray:
 
 def read_batches(folder: str, names: Sequence[str]) -> tuple[np.ndarray, np.ndarray]:
     """Read images [n, 3072] and labels [n] of CIFAR-10 (listings 11.10 and 11.11)."""
-    batches = [cifar.unpickle(f"{folder}/{name}") for name in names]
-    data = np.concatenate([batch["data"] for batch in batches])  # [n, 3072]
-    labels = np.concatenate([batch["labels"] for batch in batches])  # [n]
+    batches = [cifar.read_batch(f"{folder}/{name}") for name in names]
+    data, labels = map(np.concatenate, zip(*batches, strict=True))  # [n, 3072], [n]
     return data, labels
 
 
@@ -37,7 +36,7 @@ def horses(folder: str, names: Sequence[str]) -> np.ndarray:
     """Return the gray horses [m, 32, 32, 1] of these files (listings 11.12 and 11.13)."""
     data, labels = read_batches(folder, names)  # [n, 3072], [n]
     gray = cifar.grayscale(data)  # [n, 1024]
-    classes = cifar.unpickle(f"{folder}/batches.meta")["label_names"]
+    classes = cifar.read_label_names(f"{folder}/batches.meta")
     return gray[labels == classes.index("horse")].reshape(-1, 32, 32, 1)
 
 

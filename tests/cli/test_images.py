@@ -1,5 +1,6 @@
 """`main_imgs.py` with each model, in this process."""
 
+import pickle
 import re
 
 import numpy as np
@@ -79,6 +80,15 @@ def test_the_chapters_horses_are_those_that_the_loader_finds(tmp_path, monkeypat
     loaded = images.load(tmp_path / "cifar-10-batches-py")
     assert np.array_equal(listing.train, loaded.train)
     assert np.array_equal(listing.test, loaded.test)
+
+
+@pytest.mark.parametrize("name", ["data_batch_3", "batches.meta"])
+@pytest.mark.parametrize("content", [{}, {"data": np.zeros((3, 3072), np.uint8), "labels": [7]}])
+def test_a_batch_that_lacks_something_ends_in_a_line(tmp_path, name, content):
+    folder, _ = write_folder(tmp_path, 20)
+    (folder / name).write_bytes(pickle.dumps(content, protocol=4))
+    with pytest.raises(SystemExit, match=rf"{name}: '(data|labels|label_names)' must be "):
+        run()
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
