@@ -11,7 +11,7 @@ import contextlib
 import math
 import os
 import zlib
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Any, ClassVar, NamedTuple, Self
@@ -25,7 +25,7 @@ from autoencoding import checks
 from autoencoding.data.rows import Chunk, Rows, RowsLike, open_rows
 from autoencoding.data.statistics import Baselines
 from autoencoding.parts import corruptions, registry, variables
-from autoencoding.parts.codes import CODES, Code, Step
+from autoencoding.parts.codes import CODES, Code, TrainingStep
 from autoencoding.parts.corruptions import Corruption, MissingFunction
 from autoencoding.parts.losses import LOSSES, SSIM, Loss
 from autoencoding.parts.networks import NETWORKS, Network
@@ -127,7 +127,7 @@ class Autoencoder:
     # Parameters that a checkpoint must share with its model, and those of training
     WIDTHS: ClassVar = ("input_dim", "hidden_dim", "target_dim", "condition_dim")
     ARCHITECTURE: ClassVar = (*WIDTHS, "network", "code", "loss", "scaling", "optimizer")
-    PLAN: ClassVar = (
+    TRAINING: ClassVar = (
         *("epoch", "learning_rate", "corruption", "schedule", "warm_up"),
         *("weight_decay", "clip_norm", "seed"),
     )
@@ -167,7 +167,7 @@ class Autoencoder:
         self.network: Network = registry.find("network", network, NETWORKS)
         self.code: Code = registry.find("code", code, CODES)
         self.corruption = None if corruption is None else corruptions.find(corruption)
-        self.objective: Loss = registry.find("loss", loss, LOSSES)
+        self.loss_function: Loss = registry.find("loss", loss, LOSSES)
         self.scaling: Scaling = registry.find("scaling", scaling, SCALINGS)
         self.optimizer = checks.choice("optimizer", optimizer, OPTIMIZERS)
         self.weight_decay = checks.number("weight_decay", weight_decay, minimum=0)
@@ -195,8 +195,8 @@ class Autoencoder:
         x_shape, target_shape = self.network.shapes(self.input_dim, self.target_dim)
         condition = {"condition": (self.condition_dim,)} if self.condition_dim else {}
         self._shapes = {"x": x_shape, "target": target_shape, **condition}
-        if isinstance(self.objective, SSIM) and self.objective.shape is None:
-            self.objective = replace(self.objective, shape=target_shape)
+        if isinstance(self.loss_function, SSIM) and self.loss_function.shape is None:
+            self.loss_function = replace(self.loss_function, shape=target_shape)
         self._input_scaler = Scaler(self.scaling, self.input_dim, "scaling")
         self._target_scaler = Scaler(self.scaling, self.target_dim, "target_scaling")
         self._random_numbers = self.hidden_dim * self.code.stochastic  # that a step draws a row
@@ -204,15 +204,18 @@ class Autoencoder:
         dims = self.input_dim, self.hidden_dim, self.target_dim
         self._multiplications = self.network.multiplications(*dims)
         # a penalty belongs to a whole row, so that its error is summed over the row's entries
-        self._entries = self.target_dim if self.code.stochastic else 1
+        self._summed_entries = self.target_dim if self.code.stochastic else 1
         square = self.target_dim == self.input_dim and not self.condition_dim
-        registry.require_compatible(self.network, self.code, self.objective, self.scaling, square)
+        registry.require_compatible(
+            self.network, self.code, self.loss_function, self.scaling, square
+        )
 
     # Listing 11.2: the name scopes
 
-    def _forward(self, columns: Mapping[str, tf.Tensor], step: Step | None = None) -> Forward:
-        """Build the network on scaled columns [n, d]; with a training step, sample the code."""
-        x, condition = columns["x"], columns.get("condition")  # [n, input_dim], [n, condition_dim]
+    def _forward(self, inputs: loop.Inputs, step: TrainingStep | None = None) -> Forward:
+        """Build the network on scaled inputs [n, d]; with a training step, sample the code."""
+        # By default code = tanh(x W + b) and output = code W' + b' (`networks.Dense`)
+        x, condition = inputs["x"], inputs.get("condition")  # [n, input_dim], [n, condition_dim]
         with tf1.name_scope("encode"):
             width = self.code.width(self.hidden_dim)
             hidden = self.network.encode(x, width, self.seed, condition)  # [n, width]
@@ -227,16 +230,16 @@ class Autoencoder:
     def _build(self) -> None:
         """Add placeholders, network, loss, optimizer and saver to the current graph."""
         widths = {name: math.prod(shape) for name, shape in self._shapes.items()}
-        self._columns = loop.placeholders(widths, [None])  # each [n, d]
-        self.x, self.target = self._columns["x"], self._columns["target"]
+        self._inputs = loop.placeholders(widths, [None])  # each [n, d]
+        self.x, self.target = self._inputs["x"], self._inputs["target"]
         self._scaled = {  # each [n, d]
-            **self._columns,
+            **self._inputs,
             "x": self._input_scaler.scale(self.x),
             "target": self._target_scaler.scale(self.target),
         }
         self._pass = self._forward(self._scaled)
         self.encoded = self._pass.code  # [n, hidden_dim]
-        reconstruction = self.objective.activation(self._pass.output)  # [n, target_dim], scaled
+        reconstruction = self.loss_function.activation(self._pass.output)  # [n, target_dim], scaled
         decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
         self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim]
 
@@ -249,43 +252,40 @@ class Autoencoder:
             self._taken_steps = variables.scalar("steps", 0)  # []
             self._planned_steps = variables.scalar("planned_steps", 0.0)  # []
             errors = self._training_errors(self._scaled)  # [n]
-        objective = self.objective.from_mean(tf.reduce_mean(errors))  # []
+        training_loss = self.loss_function.from_mean(tf.reduce_mean(errors))  # []
         self._weights = tf1.trainable_variables()
         optimizer = OPTIMIZERS[self.optimizer](self.rate)  # RMSProp, as in the listing
         self._update = Update(optimizer, self.rate, self.weight_decay, self.clip_norm)
-        gradients = tf.gradients(objective, self._weights)
+        gradients = tf.gradients(training_loss, self._weights)
         self.train_op = self._update(gradients, self._weights, name="train_op")
 
-        compiles = self.network.compiles and self.objective.compiles
+        compiles = self.network.compiles and self.loss_function.compiles
         self._loop = loop.build(self._step, self.rate, widths, compiles)
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
         self._mean_losses = self._loss(self._mean_errors)  # [m]
         self._baselines = Baselines(self.target_dim, self.hidden_dim)  # saved with the model
         self._residuals = self._baselines.residuals(self._scaled["target"], reconstruction)
         self._unit = self._target_scaler.unit()  # []
-        self._build_more()
         self.saver = tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
         self.init = tf1.global_variables_initializer()
 
-    def _build_more(self) -> None:
-        """Add a subclass's own tensors to the graph; there are none here."""
-
     def _step(self, batch: dict[str, tf.Tensor], weight: tf.Tensor) -> tf.Tensor:
-        """Take one step of the loop on scaled columns [batch, d]; return the mean error []."""
+        """Take one step of the loop on scaled inputs [batch, d]; return the mean error []."""
         with tf.GradientTape() as tape:
             mean = tf.reduce_sum(weight * self._training_errors(batch))  # []
-            objective = self.objective.from_mean(mean)  # []
-        self._update(tape.gradient(objective, self._weights), self._weights)
+            training_loss = self.loss_function.from_mean(mean)  # []
+        self._update(tape.gradient(training_loss, self._weights), self._weights)
         return mean
 
     def _training_errors(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return row errors [n] of scaled columns, with the noise and sampling of training."""
+        """Return row errors [n] of scaled inputs, with the noise and sampling of training."""
         if not self._random_numbers:
             return self._errors(batch, self._forward(batch))  # [n]
         number = self._taken_steps.assign_add(1, read_value=True)  # []
         done = tf.cast(number - 1, tf.float32) / tf.maximum(self._planned_steps, 1.0)  # []
-        step = Step(self._key("code", number), done)
-        corrupted = self._corrupt(batch["x"], self._key("corruption", number))  # [n, input_dim]
+        step = TrainingStep(self._random_seed("code", number), done)
+        seed = self._random_seed("corruption", number)
+        corrupted = self._corrupt(batch["x"], seed)  # [n, input_dim]
         return self._errors(batch, self._forward({**batch, "x": corrupted}, step), step)  # [n]
 
     def _corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
@@ -295,23 +295,23 @@ class Autoencoder:
         deviations = self.scaling.deviations
         return self.corruption(x * deviations, seed) / deviations  # [n, input_dim]
 
-    def _key(self, name: str, number: tf.Tensor) -> tf.Tensor:
+    def _random_seed(self, name: str, number: tf.Tensor) -> tf.Tensor:
         """Return the seed [2] of a step's random numbers, apart for each name."""
         own = np.int64(self.seed ^ zlib.crc32(name.encode()))
         return tf.stack([own, tf.cast(number, tf.int64)])  # [2]
 
     def _errors(
-        self, columns: Mapping[str, tf.Tensor], forward: Forward, step: Step | None = None
+        self, inputs: loop.Inputs, forward: Forward, step: TrainingStep | None = None
     ) -> tf.Tensor:
         """Return row errors [n] with their penalties; the loss is a function of their mean."""
-        errors = self.objective.row_errors(columns["target"], forward.output)  # [n]
+        errors = self.loss_function.row_errors(inputs["target"], forward.output)  # [n]
         penalty = self.code.penalty(forward.hidden, step)  # [n] or None
-        return errors if penalty is None else self._entries * errors + penalty  # [n]
+        return errors if penalty is None else self._summed_entries * errors + penalty  # [n]
 
     def _loss(self, mean_error: tf.Tensor) -> tf.Tensor:
         """Return losses in the units that are reported, of mean row errors of the same shape."""
-        loss = self.objective.from_mean(mean_error) / self._entries
-        return self.objective.in_data_units(loss, self._target_scaler) * self._entries
+        loss = self.loss_function.from_mean(mean_error) / self._summed_entries
+        return self.loss_function.in_data_units(loss, self._target_scaler) * self._summed_entries
 
     # Listings 11.4 and 11.8: training
 
@@ -476,7 +476,7 @@ class Autoencoder:
         Conditions and errors are those of `encode`.
         """
         rows = self._open_inputs(codes, condition, "codes", (self.hidden_dim,))
-        return self._run(self.decoded, rows, columns={**self._columns, "x": self.encoded})
+        return self._run(self.decoded, rows, inputs={**self._inputs, "x": self.encoded})
 
     def reconstruct(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
         """Return the reconstructions of rows [n, input_dim], float32 [n, target_dim], raw units.
@@ -495,7 +495,7 @@ class Autoencoder:
     @property
     def affine_decoder(self) -> bool:
         """Whether reconstructions are an affine function of the code, so that PCA bounds them."""
-        return self.network.affine_decoder and self.objective.affine
+        return self.network.affine_decoder and self.loss_function.affine
 
     # Saving
 
@@ -570,7 +570,7 @@ class Autoencoder:
         """Take up a save, or the newest of its folder if a run has removed it since."""
         own = {"class": type(self).__name__, **self.parameters}
         saved = {"class": manifest["class"], **manifest["parameters"]}
-        for name in self.PLAN:
+        for name in self.TRAINING:
             del own[name], saved[name]
         checkpoints.require_same(prefix, saved, own)
         try:
@@ -601,8 +601,8 @@ class Autoencoder:
     @property
     def parameters(self) -> dict[str, Any]:
         """The constructor's arguments as JSON holds them, but for places on this machine."""
-        values = {name: getattr(self, name) for name in (*self.ARCHITECTURE, *self.PLAN)}
-        values["loss"] = self.objective  # `loss` is its tensor, as in the chapter
+        values = {name: getattr(self, name) for name in (*self.ARCHITECTURE, *self.TRAINING)}
+        values["loss"] = self.loss_function  # `loss` is its tensor, as in the chapter
         for name, classes in PARTS.items():
             values[name] = registry.describe(values[name], classes)
         if self.corruption is not None:
@@ -643,8 +643,8 @@ class Autoencoder:
     # Asked by `training/run.py`, `reports/evaluation.py` and the presets
 
     def _open_rows(self, data: Any, target: Any, condition: Any, weight: Any = None) -> Rows:
-        columns = {"x": data, "target": target, "condition": condition}
-        return open_rows(columns, self._shapes, weight)
+        inputs = {"x": data, "target": target, "condition": condition}
+        return open_rows(inputs, self._shapes, weight)
 
     def _open_inputs(self, data: Any, condition: Any, name: str = "data", shape: Any = ()) -> Rows:
         self._require_trained()
@@ -652,14 +652,14 @@ class Autoencoder:
         shapes["x"] = shape or shapes["x"]
         return open_rows({"x": data, "condition": condition}, shapes, name=name)
 
-    def _feed(self, chunk: Chunk, columns: Any = None) -> dict[tf.Tensor, Any]:
-        return {(columns or self._columns)[name]: rows for name, rows in chunk.columns.items()}
+    def _feed(self, chunk: Chunk, inputs: Any = None) -> dict[tf.Tensor, Any]:
+        return {(inputs or self._inputs)[name]: rows for name, rows in chunk.inputs.items()}
 
     def _run(
         self,
         fetch: tf.Tensor,
         rows: Rows,
-        columns: Mapping[str, tf.Tensor] | None = None,
+        inputs: loop.Inputs | None = None,
         key: tuple[tf.Tensor, int, int] | None = None,
     ) -> np.ndarray:
         """Fetch a tensor of n rows, chunk by chunk, so that memory stays bounded.
@@ -669,16 +669,16 @@ class Autoencoder:
         """
         results, start = [], 0
         for chunk in rows.chunks():
-            feed = self._feed(chunk, columns)
+            feed = self._feed(chunk, inputs)
             if key is not None:
                 feed[key[0]] = [key[1], key[2] + start]
             results.append(self.session.run(fetch, feed))
             start += len(chunk.x)
         return results[0] if len(results) == 1 else np.concatenate(results)
 
-    def _shaped_as(self, data: RowsLike, rows: np.ndarray, column: str) -> np.ndarray:
+    def _shaped_as(self, data: RowsLike, rows: np.ndarray, name: str) -> np.ndarray:
         """Return rows [n, d] as images if the data that a caller gave are images."""
-        return rows.reshape(-1, *self._shapes[column]) if getattr(data, "ndim", 2) > 2 else rows
+        return rows.reshape(-1, *self._shapes[name]) if getattr(data, "ndim", 2) > 2 else rows
 
     def _require_open(self) -> None:
         if self._closed:

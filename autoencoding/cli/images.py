@@ -126,7 +126,7 @@ def run(args: Namespace, loaded: Images, own: np.ndarray | None = None) -> None:
         print(f"\ntest images, {len(test)}\n{table}")
         shown = None if own is None else (_inputs(own, args), own)
         panels = pages.panels_of_images(ae, test, loaded.test, loaded.test_labels, shown)
-        unit = "nats an image" if ae.objective.likelihood else "RMSE"
+        unit = "nats an image" if ae.loss_function.likelihood else "RMSE"
         page = figures.page(*panels, figures.loss_curve(history, unit, baselines))
     page.savefig(args.figure, dpi=150)
     print(f"\nsaved {args.figure}")

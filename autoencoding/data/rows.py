@@ -1,6 +1,6 @@
 """Training data of any size: read in chunks, and shuffled in a buffer of bounded size.
 
-Rows have columns: 'x', 'target' where it differs from x, and 'condition' where the model takes one.
+A model's inputs are 'x', 'target' where it differs from x, and 'condition' where it takes one.
 """
 
 from __future__ import annotations
@@ -13,56 +13,56 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoding import checks
-from autoencoding.data.sources import Column, Selected, Shape, open_column
+from autoencoding.data.sources import Selected, Shape, Source, open_source
 from batching import shuffled
 
 BUFFER_BYTES = 1 << 28  # of float32 rows that are shuffled together
 BUFFER_ROWS = 1 << 22
 RUN_BYTES = 1 << 20  # of neighbours that go into a buffer together, where there are several
 
-RowsLike = Any  # what `open_rows` takes as a column, in a word
-Shapes = Mapping[str, Shape]  # of a row in each column: (d,), or (height, width, channels)
+RowsLike = Any  # what `open_rows` takes for an input, in a word
+Shapes = Mapping[str, Shape]  # of a row of each input: (d,), or (height, width, channels)
 
 
 class Chunk(NamedTuple):
     """Some rows: all of a small table, or a part of a large one."""
 
-    columns: dict[str, np.ndarray]  # each [m, d], or [k, batch, d] of rows taken by number
+    inputs: dict[str, np.ndarray]  # each [m, d], or [k, batch, d] of rows taken by number
     weight: np.ndarray | None  # [m], 1 on average over all rows; None where each weighs 1
 
     @property
     def x(self) -> np.ndarray:
         """The rows to encode, [m, input_dim]."""
-        return self.columns["x"]
+        return self.inputs["x"]
 
     @property
     def target(self) -> np.ndarray:
         """The rows to decode to, [m, target_dim]."""
-        return self.columns.get("target", self.x)
+        return self.inputs.get("target", self.x)
 
     def part(self, index: Any) -> Chunk:
         """Return some of these rows, by slice or by numbers."""
-        return _part(self.columns, self.weight, index)
+        return _part(self.inputs, self.weight, index)
 
 
 class Table:
     """Rows with numbers: arrays, memory maps, shards, objects with row indexing.
 
-    Columns are [n, d] each, weights [n]; `numbers` [n] of the rows are for messages.
+    Inputs are [n, d] each, weights [n]; `numbers` [n] of the rows are for messages.
     """
 
     stable = True  # row numbers stay valid, so that one call may hold steps of several epochs
 
     def __init__(
         self,
-        columns: Mapping[str, Column],
+        inputs: Mapping[str, Source],
         weight: np.ndarray | None,
         names: Mapping[str, str],
         shapes: Shapes,
         numbers: np.ndarray | None = None,
     ) -> None:
-        self.columns, self.weight, self.names, self.shapes = columns, weight, names, shapes
-        self.n_rows, self.width = len(columns["x"]), _width(shapes, columns)
+        self.inputs, self.weight, self.names, self.shapes = inputs, weight, names, shapes
+        self.n_rows, self.width = len(inputs["x"]), _width(shapes, inputs)
         self.numbers = range(self.n_rows) if numbers is None else numbers
         self.small = self.n_rows <= _buffer_rows(self.width)  # all fit into one shuffle buffer
 
@@ -70,8 +70,8 @@ class Table:
         """Pass over all rows in order; a ValueError where one is not finite as float32."""
         for part in checks.slices(self.n_rows, self.width):
             chunk = self.take(part)
-            for key, column in chunk.columns.items():
-                checks.finite(self.names[key], column, self.numbers[part])
+            for key, values in chunk.inputs.items():
+                checks.finite(self.names[key], values, self.numbers[part])
             yield chunk
 
     def orders(self, generator: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
@@ -83,7 +83,7 @@ class Table:
         """Return rows by number; row 0 in place of padding."""
         if isinstance(index, np.ndarray):
             index = np.maximum(index, 0)
-        return _part(self.columns, self.weight, index)
+        return _part(self.inputs, self.weight, index)
 
     def split(self, fraction: float, seed: int) -> tuple[Table, Table]:
         """Return the rows to train on and a random share to validate on; takes 8 bytes a row."""
@@ -95,33 +95,33 @@ class Table:
         order = np.random.default_rng([seed, self.n_rows]).permutation(self.n_rows)  # [n]
         parts = []
         for numbers in (np.sort(order[count:]), np.sort(order[:count])):  # [m] each
-            columns = {name: Selected(column, numbers) for name, column in self.columns.items()}
+            inputs = {name: Selected(source, numbers) for name, source in self.inputs.items()}
             weight = None if self.weight is None else _relative(self.weight[numbers])  # [m]
-            parts.append(Table(columns, weight, self.names, self.shapes, numbers))
+            parts.append(Table(inputs, weight, self.names, self.shapes, numbers))
         return parts[0], parts[1]
 
 
 class Stream:
-    """Rows without numbers: columns that yield arrays [m, d] whenever they are iterated."""
+    """Rows without numbers: inputs that yield arrays [m, d] whenever they are iterated."""
 
     stable = small = False
     weight = None
 
     def __init__(
-        self, columns: Mapping[str, Iterable[Any]], names: Mapping[str, str], shapes: Shapes
+        self, inputs: Mapping[str, Iterable[Any]], names: Mapping[str, str], shapes: Shapes
     ) -> None:
-        self.columns, self.names, self.shapes = columns, names, shapes
-        self.width, self.n_rows = _width(shapes, columns), 0  # unknown until the first pass
+        self.inputs, self.names, self.shapes = inputs, names, shapes
+        self.width, self.n_rows = _width(shapes, inputs), 0  # unknown until the first pass
         self._buffer: Chunk
 
     def chunks(self) -> Iterator[Chunk]:
         """Pass over all rows in order, as `Table.chunks` does, and count them."""
         names, missing, start = self.names, object(), 0
-        for values in itertools.zip_longest(*self.columns.values(), fillvalue=missing):
+        for values in itertools.zip_longest(*self.inputs.values(), fillvalue=missing):
             if any(value is missing for value in values):
-                others = _others(names, self.columns)
+                others = _others(names, self.inputs)
                 raise ValueError(f"{others} must come in as many chunks as {names['x']}")
-            chunk = self._chunk(dict(zip(self.columns, values, strict=True)), start)
+            chunk = self._chunk(dict(zip(self.inputs, values, strict=True)), start)
             start += len(chunk.x)
             if 0 < self.n_rows < start:
                 break
@@ -138,17 +138,17 @@ class Stream:
 
         The caller may fill one array again and again.
         """
-        columns = {}
+        inputs = {}
         for key, value in values.items():
-            columns[key] = np.array(checks.rows(self.names[key], value, self.shapes[key]))  # [m, d]
-            m = len(columns["x"])
-            if len(columns[key]) != m:
+            inputs[key] = np.array(checks.rows(self.names[key], value, self.shapes[key]))  # [m, d]
+            m = len(inputs["x"])
+            if len(inputs[key]) != m:
                 raise ValueError(
                     f"{self.names[key]} must come in chunks of the lengths of {self.names['x']}'s, "
-                    f"got {len(columns[key])} rows to {m} after row {start}"
+                    f"got {len(inputs[key])} rows to {m} after row {start}"
                 )
-            checks.finite(self.names[key], columns[key], range(start, start + m))
-        return Chunk(columns, None)
+            checks.finite(self.names[key], inputs[key], range(start, start + m))
+        return Chunk(inputs, None)
 
     def orders(self, generator: np.random.Generator, batch_size: int) -> Iterator[np.ndarray]:
         """Yield a random order [m] of each shuffle buffer; valid for `take` until the next one."""
@@ -175,33 +175,32 @@ Rows = Table | Stream
 
 
 def open_rows(
-    columns: Mapping[str, Any], shapes: Shapes, weight: Any = None, name: str = "data"
+    inputs: Mapping[str, Any], shapes: Shapes, weight: Any = None, name: str = "data"
 ) -> Rows:
-    """Check the columns that a caller gave, but for finite values, which `chunks` checks.
+    """Check the inputs that a caller gave, but for finite values, which `chunks` checks.
 
     Parameters
     ----------
-    columns : dict
+    inputs : dict
         Array-like, shards, object with row indexing, iterable of arrays; or None.
     shapes : dict of tuples
-        Shape of a row in each column that the model takes.
+        Shape of a row of each input that the model takes.
     weight : array-like, shape [n], or None
     name : str
-        Name of the column 'x', for messages.
+        Name of the input 'x', for messages.
 
     Raises
     ------
     ValueError, TypeError
-        As `checks.rows`; or a column is missing or unexpected; or columns differ in length or
-        kind.
+        As `checks.rows`; or an input is missing, unexpected, or of another length or kind.
     """
-    names = {key: name if key == "x" else key for key in (*shapes, *columns)}
+    names = {key: name if key == "x" else key for key in (*shapes, *inputs)}
     for key, shape in shapes.items():
         optional = key == "target" and math.prod(shape) == math.prod(shapes["x"])
-        if columns.get(key) is None and not optional:
+        if inputs.get(key) is None and not optional:
             raise ValueError(f"{names[key]} must be given: {math.prod(shape)} columns")
     opened: dict[str, Any] = {}
-    for key, value in columns.items():
+    for key, value in inputs.items():
         if value is not None:
             if key not in shapes:
                 raise ValueError(f"{names[key]} is given, but this model takes none")
@@ -214,20 +213,21 @@ def open_rows(
                 f"{name} is iterated, so {others} must be too, and sample_weight is not possible"
             )
         return Stream(opened, names, shapes)
-    for key, column in opened.items():
-        if not hasattr(column, "__getitem__") or len(column) != len(x):
-            known = hasattr(column, "__len__")
-            got = f"{len(column)} rows" if known else "an iterable without row numbers"
+    for key, source in opened.items():
+        if not hasattr(source, "__getitem__") or len(source) != len(x):
+            known = hasattr(source, "__len__")
+            got = f"{len(source)} rows" if known else "an iterable without row numbers"
             raise ValueError(f"{names[key]} must have {len(x)} rows, as {name} has, got {got}")
-    w = None if weight is None else checks.weights("sample_weight", weight, len(x))  # [n]
-    return Table(opened, None if w is None else _relative(w), names, shapes)
+    if weight is not None:
+        weight = _relative(checks.weights("sample_weight", weight, len(x)))  # [n]
+    return Table(opened, weight, names, shapes)
 
 
 def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
     """Return the rows to train on, and those to validate on if there are any.
 
     These are a share of the rows, drawn by the seed; or other rows, in a tuple with their target
-    and condition if there are such columns.
+    and condition if there are such.
     """
     if validation is None:
         return rows, None
@@ -239,13 +239,13 @@ def split(rows: Rows, validation: Any, seed: int) -> tuple[Rows, Rows | None]:
             )
         rows, others = rows.split(checks.number("validation", validation, above=0, below=1), seed)
     else:
-        if len(rows.columns) == 1:
+        if len(rows.inputs) == 1:
             validation = (validation,)
-        elif not isinstance(validation, (tuple, list)) or len(validation) != len(rows.columns):
-            names = _others(rows.names, rows.columns)
+        elif not isinstance(validation, (tuple, list)) or len(validation) != len(rows.inputs):
+            names = _others(rows.names, rows.inputs)
             raise ValueError(f"validation must be a share, or a tuple: rows, and their {names}")
-        columns = dict(zip(rows.columns, validation, strict=True))
-        others = open_rows(columns, rows.shapes, name="validation")
+        inputs = dict(zip(rows.inputs, validation, strict=True))
+        others = open_rows(inputs, rows.shapes, name="validation")
     check(others)
     return rows, others
 
@@ -260,9 +260,9 @@ def joined(chunks: Sequence[Chunk]) -> Chunk:
     """Concatenate chunks; a single one is not copied."""
     if len(chunks) == 1:
         return chunks[0]
-    columns = {key: np.concatenate([c.columns[key] for c in chunks]) for key in chunks[0].columns}
+    inputs = {key: np.concatenate([c.inputs[key] for c in chunks]) for key in chunks[0].inputs}
     weights = [chunk.weight for chunk in chunks if chunk.weight is not None]
-    return Chunk(columns, np.concatenate(weights) if weights else None)
+    return Chunk(inputs, np.concatenate(weights) if weights else None)
 
 
 def _open(key: str, name: str, value: Any, shape: Shape) -> Any:
@@ -271,11 +271,11 @@ def _open(key: str, name: str, value: Any, shape: Shape) -> Any:
         return checks.one_hot(name, value, math.prod(shape))  # a class number for each row
     if isinstance(value, np.ndarray) or isinstance(first, list):
         return checks.rows(name, value, shape)
-    return open_column(name, value, shape)
+    return open_source(name, value, shape)
 
 
-def _others(names: Mapping[str, str], columns: Iterable[str]) -> str:
-    return " and ".join(names[key] for key in columns if key != "x")
+def _others(names: Mapping[str, str], inputs: Iterable[str]) -> str:
+    return " and ".join(names[key] for key in inputs if key != "x")
 
 
 def _relative(weight: np.ndarray) -> np.ndarray:
@@ -286,15 +286,15 @@ def _relative(weight: np.ndarray) -> np.ndarray:
     return (weight / mean).astype(np.float32)  # [n]
 
 
-def _width(shapes: Shapes, columns: Iterable[str]) -> int:
-    """Return how many numbers a row has in these columns."""
-    return sum(math.prod(shapes[key]) for key in columns)
+def _width(shapes: Shapes, inputs: Iterable[str]) -> int:
+    """Return how many numbers a row has in these inputs."""
+    return sum(math.prod(shapes[key]) for key in inputs)
 
 
 def _buffer_rows(width: int) -> int:
     return max(1, min(BUFFER_ROWS, BUFFER_BYTES // (4 * width)))
 
 
-def _part(columns: Mapping[str, Column], weight: np.ndarray | None, index: Any) -> Chunk:
-    taken = {name: column[index] for name, column in columns.items()}
+def _part(inputs: Mapping[str, Source], weight: np.ndarray | None, index: Any) -> Chunk:
+    taken = {name: source[index] for name, source in inputs.items()}
     return Chunk(taken, None if weight is None else weight[index])

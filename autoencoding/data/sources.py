@@ -13,7 +13,7 @@ from autoencoding import checks
 Shape = tuple[int, ...]
 
 
-class Column(Protocol):
+class Source(Protocol):
     """Rows [n, d] that are taken by slice, or by an array of row numbers of any shape."""
 
     def __len__(self) -> int: ...
@@ -60,20 +60,20 @@ class Indexed:
 
 
 class Selected:
-    """Select some rows of a column, by their numbers [m]."""
+    """Select some rows of a source, by their numbers [m]."""
 
-    def __init__(self, column: Column, numbers: np.ndarray) -> None:
-        self.column, self.numbers = column, numbers
+    def __init__(self, source: Source, numbers: np.ndarray) -> None:
+        self.source, self.numbers = source, numbers
 
     def __len__(self) -> int:
         return len(self.numbers)
 
     def __getitem__(self, index: Any) -> np.ndarray:
-        return self.column[self.numbers[index]]
+        return self.source[self.numbers[index]]
 
 
-def open_column(name: str, value: Any, shape: Shape) -> Any:
-    """Return rows of any kind as a `Column`, or as an object to iterate over; check its shape."""
+def open_source(name: str, value: Any, shape: Shape) -> Any:
+    """Return rows of any kind as a `Source`, or as an object to iterate over; check its shape."""
     if isinstance(value, (list, tuple)) and value:
         if all(
             isinstance(v, (str, os.PathLike)) and str(os.fspath(v)).endswith(".npy") for v in value

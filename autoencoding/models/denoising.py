@@ -70,8 +70,9 @@ class DenoisingAutoencoder(Autoencoder):
         noisy = self._run(self._corrupted, rows, key=(self._draw, seed, 0))  # [n, input_dim]
         return self._shaped_as(data, noisy, "x")
 
-    def _build_more(self) -> None:
-        """Add rows corrupted with a seed that is fed."""
+    def _build(self) -> None:
+        """Add rows corrupted with a seed that is fed to the model's graph."""
+        super()._build()
         self._draw = tf1.placeholder(tf.int64, [2], name="draw")
         corrupted = self._corrupt(self._scaled["x"], self._draw)  # [n, input_dim], scaled
         self._corrupted = self._input_scaler.unscale(corrupted)  # [n, input_dim], raw

@@ -13,7 +13,7 @@ from numpy.typing import ArrayLike
 from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.data.rows import Rows, RowsLike
-from autoencoding.parts.codes import Gaussian, Step
+from autoencoding.parts.codes import Gaussian, TrainingStep
 from autoencoding.parts.losses import Loss
 from autoencoding.parts.networks import Dense, Network
 from autoencoding.parts.scaling import STANDARD, Scaling
@@ -82,13 +82,14 @@ class VariationalAutoencoder(Autoencoder):
             **options,
         )
 
-    def _build_more(self) -> None:
-        """Add the terms of the bounds, for one sample of each row's code."""
+    def _build(self) -> None:
+        """Add the terms of the bounds to the graph, for one sample of each row's code."""
+        super()._build()
         self._draw = tf1.placeholder(tf.int64, [2], name="draw")
         hidden = self._pass.hidden  # [n, 2 hidden_dim]
-        sampled = self._forward(self._scaled, Step(self._draw, tf.ones([])))
-        nats = self.objective.row_errors(self._scaled["target"], sampled.output)  # [n]
-        likelihood = -self.target_dim * self.objective.in_data_units(nats, self._target_scaler)
+        sampled = self._forward(self._scaled, TrainingStep(self._draw, tf.ones([])))
+        nats = self.loss_function.row_errors(self._scaled["target"], sampled.output)  # [n]
+        likelihood = -self.target_dim * self.loss_function.in_data_units(nats, self._target_scaler)
         mean, log_variance = self.code.moments(hidden)  # [n, hidden_dim] each
         noise = (sampled.code - mean) * tf.exp(-0.5 * log_variance)  # [n, hidden_dim]
         prior = -0.5 * tf.square(sampled.code)  # [n, hidden_dim], but for a constant

@@ -17,7 +17,7 @@ from autoencoding.parts.registry import Registry
 LOG_VARIANCE = 20.0  # the largest, and its negative the least: their exponentials stay finite
 
 
-class Step(NamedTuple):
+class TrainingStep(NamedTuple):
     """A step of training, for codes that are sampled and penalties that grow."""
 
     seed: tf.Tensor  # [2], different at every step
@@ -38,11 +38,11 @@ class Plain:
         """Return the codes [n, hidden_dim] of inference."""
         return hidden  # [n, hidden_dim]
 
-    def sample(self, hidden: tf.Tensor, step: Step) -> tf.Tensor:
+    def sample(self, hidden: tf.Tensor, step: TrainingStep) -> tf.Tensor:
         """Return the codes [n, hidden_dim] of a training step."""
         return hidden  # [n, hidden_dim]
 
-    def penalty(self, hidden: tf.Tensor, step: Step | None) -> tf.Tensor | None:
+    def penalty(self, hidden: tf.Tensor, step: TrainingStep | None) -> tf.Tensor | None:
         """Return the penalty of each row's code in nats [n], or None if there is none."""
         return None
 
@@ -82,13 +82,13 @@ class Gaussian:
         """Return the means [n, hidden_dim]."""
         return self.moments(hidden)[0]  # [n, hidden_dim]
 
-    def sample(self, hidden: tf.Tensor, step: Step) -> tf.Tensor:
+    def sample(self, hidden: tf.Tensor, step: TrainingStep) -> tf.Tensor:
         """Return a sample [n, hidden_dim] of each row's distribution."""
         mean, log_variance = self.moments(hidden)  # [n, hidden_dim] each
         noise = tf.random.stateless_normal(tf.shape(mean), step.seed)  # [n, hidden_dim]
         return mean + tf.exp(0.5 * log_variance) * noise  # [n, hidden_dim]
 
-    def penalty(self, hidden: tf.Tensor, step: Step | None) -> tf.Tensor:
+    def penalty(self, hidden: tf.Tensor, step: TrainingStep | None) -> tf.Tensor:
         """Return `beta` times the KL divergence of each row, [n], without warm-up in inference."""
         divergence = tf.maximum(self.divergence(hidden), self.free_bits)  # [n, hidden_dim]
         weight = tf.constant(self.beta)  # []

@@ -34,7 +34,7 @@ def errors_of_images(
         if isinstance(model, VariationalAutoencoder):
             nats = -float(np.mean(model.elbo(rows(inputs))))
             return f"{evaluation}\nnegative ELBO: {nats:.1f} nats an image", {}
-        baselines = {} if model.objective.likelihood else {"PCA": evaluation.pca_rmse}
+        baselines = {} if model.loss_function.likelihood else {"PCA": evaluation.pca_rmse}
         return str(evaluation), baselines
     outputs = {"Autoencoder": model.reconstruct(inputs), "input": inputs}
     errors = {k: float(np.sqrt(np.mean(np.square(v - targets)))) for k, v in outputs.items()}

@@ -24,16 +24,16 @@ Tensors = dict[str, tf.Tensor]
 def signatures(model: Autoencoder) -> dict[str, tuple[Tensors, Tensors]]:
     """Add inference alone to the current graph; return its inputs and outputs by signature."""
     widths = {k: math.prod(v) for k, v in model._shapes.items() if k != "target"}
-    columns = loop.placeholders(widths, [None])  # each [n, d]
-    forward = model._forward({**columns, "x": model._input_scaler.scale(columns["x"])})
-    scaled = model.objective.activation(forward.output)  # [n, target_dim]
+    inputs = loop.placeholders(widths, [None])  # each [n, d]
+    forward = model._forward({**inputs, "x": model._input_scaler.scale(inputs["x"])})
+    scaled = model.loss_function.activation(forward.output)  # [n, target_dim]
     reconstructions = {"reconstructions": model._target_scaler.unscale(scaled)}  # [n, target_dim]
     codes = {"codes": forward.code}  # [n, hidden_dim]
-    conditions = {k: v for k, v in columns.items() if k == "condition"}
+    conditions = {k: v for k, v in inputs.items() if k == "condition"}
     return {
-        "encode": (columns, codes),
+        "encode": (inputs, codes),
         "decode": ({**codes, **conditions}, reconstructions),
-        "reconstruct": (columns, reconstructions),
+        "reconstruct": (inputs, reconstructions),
     }
 
 

@@ -9,8 +9,8 @@ from typing import Any, NamedTuple
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-Columns = dict[str, tf.Tensor]
-Step = Callable[[Columns, tf.Tensor], tf.Tensor]
+Inputs = dict[str, tf.Tensor]
+StepFunction = Callable[[Inputs, tf.Tensor], tf.Tensor]
 
 # What compiling saves, in seconds: on each step, whose operations need no dispatching one by one,
 # and on each multiplication, since what follows it is fused; but XLA draws random numbers one by
@@ -24,7 +24,7 @@ WORTH_COMPILING = 0.4 / 250
 class Loop(NamedTuple):
     """Tensors that a session feeds and fetches to take up to K steps in one call."""
 
-    columns: Columns  # each [K, batch, d]; 'target' is 'x' where it is not fed and as wide
+    inputs: Inputs  # each [K, batch, d]; 'target' is 'x' where it is not fed and as wide
     weight: tf.Tensor  # [K, batch]; each row's share of its batch
     rate: tf.Tensor  # [K]; the learning rate of each step
     steps: tf.Tensor  # []; how many of the K batches to train on
@@ -40,7 +40,7 @@ def worth_compiling(steps: int, flops: float, draws: int) -> bool:
     return saved > WORTH_COMPILING
 
 
-def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool) -> Loop:
+def build(step: StepFunction, rate: tf.Variable, widths: dict[str, int], compiles: bool) -> Loop:
     """Add the loop to the current graph: compiled with and without weights, and uncompiled.
 
     Its shapes are settled by the first call: another K or batch compiles again, another number
@@ -49,19 +49,19 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool)
     Parameters
     ----------
     step : callable
-        (columns, each [batch, d], weight [batch]) -> error [], updating variables on the way.
+        (inputs, each [batch, d], weight [batch]) -> error [], updating variables on the way.
     rate : variable
         The learning rate that the step's optimizer reads.
     widths : dict of int
-        Numbers in a row of each column.
+        Numbers in a row of each input.
     compiles : bool
         Whether XLA makes the step faster where there are enough of them.
     """
 
-    def train(columns: Columns, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    def train(inputs: Inputs, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
         def body(i: tf.Tensor, errors: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
             rate.assign(rates[i])
-            batch = {name: column[i] for name, column in columns.items()}  # each [batch, d]
+            batch = {name: value[i] for name, value in inputs.items()}  # each [batch, d]
             return i + 1, errors.write(i, step(batch, weight[i]))
 
         errors = tf.TensorArray(tf.float32, tf.shape(rates)[0], element_shape=[])
@@ -73,22 +73,22 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool)
     def weighted(*feed: Any) -> tf.Tensor:
         return traced(*feed)  # [K]
 
-    def even(columns: Columns, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-        shape = tf.shape(columns["x"])[:2]  # [2]
+    def even(inputs: Inputs, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+        shape = tf.shape(inputs["x"])[:2]  # [2]
         share = tf.fill(shape, 1 / tf.cast(shape[1], tf.float32))  # [K, batch]
-        return traced(columns, share, rates, steps)  # [K]
+        return traced(inputs, share, rates, steps)  # [K]
 
     with tf.name_scope("loop"):
-        columns = placeholders(widths, [None, None])
+        inputs = placeholders(widths, [None, None])
         weight = tf1.placeholder(tf.float32, [None, None], name="weight")
         rates = tf1.placeholder(tf.float32, [None], name="rate")
         steps = tf1.placeholder(tf.int32, [], name="steps")
-        feed = columns, weight, rates, steps
+        feed = inputs, weight, rates, steps
         if not compiles:
             return Loop(*feed, None, None, traced(*feed))
         compiled = partial(tf.function, jit_compile=True, autograph=False)
         errors = (
-            compiled(even)(columns, rates, steps),  # [K]
+            compiled(even)(inputs, rates, steps),  # [K]
             compiled(weighted)(*feed),  # [K]
             # last: what is first traced uncompiled has its loop lowered, its operations among the
             # graph's own; that is faster, but XLA cannot take it
@@ -97,13 +97,13 @@ def build(step: Step, rate: tf.Variable, widths: dict[str, int], compiles: bool)
     return Loop(*feed, *errors)
 
 
-def placeholders(widths: dict[str, int], rows: list[int | None]) -> Columns:
-    """Make a placeholder [*rows, d] a column; 'target' is 'x' where it is not fed and as wide."""
-    columns: Columns = {}
+def placeholders(widths: dict[str, int], rows: list[int | None]) -> Inputs:
+    """Make a placeholder [*rows, d] an input; 'target' is 'x' where it is not fed and as wide."""
+    inputs: Inputs = {}
     for name, width in widths.items():
         shape = [*rows, width]
         if name == "target" and width == widths["x"]:
-            columns[name] = tf1.placeholder_with_default(columns["x"], shape, name=name)
+            inputs[name] = tf1.placeholder_with_default(inputs["x"], shape, name=name)
         else:
-            columns[name] = tf1.placeholder(tf.float32, shape, name=name)
-    return columns
+            inputs[name] = tf1.placeholder(tf.float32, shape, name=name)
+    return inputs

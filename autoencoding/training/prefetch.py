@@ -106,9 +106,9 @@ class Prefetcher:
         if rows is None:
             rows = self.scale(self.rows.take(index.ravel()))
             where = np.arange(index.size).reshape(index.shape)  # [k, batch]
-        for name, column in rows.columns.items():
-            out = arrays[self.loop.columns[name]][:k]  # [k, batch, d]
-            np.take(column, where, axis=0, out=out, mode="clip")  # row 0 for padding; no buffer
+        for name, values in rows.inputs.items():
+            out = arrays[self.loop.inputs[name]][:k]  # [k, batch, d]
+            np.take(values, where, axis=0, out=out, mode="clip")  # row 0 for padding; no buffer
         if self.weighted:
             weight = None if rows.weight is None else rows.weight[where]  # [k, batch]
             arrays[self.loop.weight][:k] = batch_weights(index, weight)  # [k, batch]
@@ -116,8 +116,8 @@ class Prefetcher:
 
     def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
         shape = self.length, self.state.batch_size
-        columns = [self.loop.columns[name] for name in self.rows.columns]
-        arrays = {c: np.zeros((*shape, c.shape[-1]), np.float32) for c in columns}  # [K, batch, d]
+        inputs = [self.loop.inputs[name] for name in self.rows.inputs]
+        arrays = {x: np.zeros((*shape, x.shape[-1]), np.float32) for x in inputs}  # [K, batch, d]
         if self.weighted:
             arrays[self.loop.weight] = np.zeros(shape, np.float32)  # [K, batch]
         return arrays

@@ -218,8 +218,8 @@ class Run:
     def _scale(self, chunk: Chunk) -> Chunk:
         """Return a chunk as the loop takes it."""
         model = self.model
-        fetch = {name: model._scaled[name] for name in chunk.columns}
-        return chunk._replace(columns=model.session.run(fetch, model._feed(chunk)))
+        fetch = {name: model._scaled[name] for name in chunk.inputs}
+        return chunk._replace(inputs=model.session.run(fetch, model._feed(chunk)))
 
     def _losses(self, mean_errors: np.ndarray) -> list[float]:
         """Return the losses of mean row errors [m]."""

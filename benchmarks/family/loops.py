@@ -72,7 +72,7 @@ def trainer(case: Case, form: str) -> tuple[Callable[[], object], int]:
     generator, loop = np.random.default_rng(0), ae._loop
     feed = {
         column: generator.standard_normal((steps, case.batch, column.shape[-1]), np.float32) / 8
-        for column in loop.columns.values()
+        for column in loop.inputs.values()
     }
     feed |= {loop.weight: np.full((steps, case.batch), 1 / case.batch, np.float32)}
     feed |= {loop.rate: np.full(steps, 0.001, np.float32), loop.steps: steps}

@@ -51,7 +51,7 @@ def test_every_model_of_the_family_is_trained_saved_and_drawn(model, tmp_path, p
     with kind.load("images.ckpt") as ae:
         assert type(ae) is kind
         if model == "variational":
-            assert type(ae.objective) is BinaryCrossEntropy
+            assert type(ae.loss_function) is BinaryCrossEntropy
             assert ae.scaling == Range(0, 255)
         assert ae.hidden_dim == (2 if model == "variational" else 3)
     run(f"--model {model} --data {photos} --resume", COMMON.replace("epochs 1", "epochs 2"), own)

@@ -507,7 +507,7 @@ def test_a_file_that_was_cut_off_is_named(tmp_path):
 def opened_condition(value):
     columns = {"x": ROWS, "target": None, "condition": value}
     table = sources.open_rows(columns, {"x": (3,), "condition": (N,)})
-    return table.take(slice(None)).columns["condition"]
+    return table.take(slice(None)).inputs["condition"]
 
 
 @pytest.mark.parametrize("form", LABELS)

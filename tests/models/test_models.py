@@ -87,7 +87,7 @@ def test_a_member_is_loaded_and_goes_on_step_by_step(member, tmp_path):
         assert_same(ae, member.model)
         feed = {ae.x: SOME}
         if "condition" in member.preset.columns:
-            feed[ae._columns["condition"]] = np.eye(10)[SOME_LABELS]
+            feed[ae._inputs["condition"]] = np.eye(10)[SOME_LABELS]
         if "target" in member.preset.columns:
             feed[ae.target] = COLOUR.reshape(200, -1)
         before = ae.session.run(ae.loss, feed)

@@ -3,7 +3,7 @@ import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
-from autoencoding.parts.codes import Gaussian, Plain, Step
+from autoencoding.parts.codes import Gaussian, Plain, TrainingStep
 
 HIDDEN = np.random.default_rng(0).normal(size=(4, 6)).astype(np.float32)
 MEAN, LOG_VARIANCE = HIDDEN[:, :3].astype(float), HIDDEN[:, 3:].astype(float)
@@ -15,7 +15,7 @@ def run(build):
 
 
 def step(number=0, progress=1.0):
-    return Step(tf.constant([7, number], tf.int64), tf.constant(progress))
+    return TrainingStep(tf.constant([7, number], tf.int64), tf.constant(progress))
 
 
 def test_a_plain_code_is_the_encoders_output_at_no_cost():

@@ -136,7 +136,7 @@ def by_train_op(line):
 
 
 def by_loop(line, errors):
-    columns, loop = line.loop.columns, line.loop
+    columns, loop = line.loop.inputs, line.loop
     feed = {columns["x"]: X, columns["target"]: Y, loop.rate: RATES, loop.steps: STEPS}
     line.session.run(errors, {**feed, loop.weight: np.full(X.shape[:2], 1 / X.shape[1])})
 

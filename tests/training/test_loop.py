@@ -104,9 +104,9 @@ def columns_of(variant):
 
 
 def feed_of(loop, x, target, rate, weight=None, steps=K):
-    feed = {loop.columns["x"]: x, loop.rate: rate, loop.steps: steps}
+    feed = {loop.inputs["x"]: x, loop.rate: rate, loop.steps: steps}
     if target is not None:
-        feed[loop.columns["target"]] = target
+        feed[loop.inputs["target"]] = target
     return feed if weight is None else {**feed, loop.weight: weight}
 
 

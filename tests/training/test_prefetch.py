@@ -36,8 +36,8 @@ SOURCES = kinds_of_rows(cut)
 
 
 def as_float32(chunk):
-    columns = {name: column.astype(np.float32) for name, column in chunk.columns.items()}
-    return chunk._replace(columns=columns)
+    columns = {name: column.astype(np.float32) for name, column in chunk.inputs.items()}
+    return chunk._replace(inputs=columns)
 
 
 def feeder(data, batch_size, target=None, weight=None, widths=(1, 1), **options):
@@ -61,7 +61,7 @@ def dealt(fed, start, cuts):
     """Row numbers [k, batch_size] of each block, from rows that hold them."""
     blocks = []
     for block in fed.calls(start, cuts):
-        numbers = block.feed[fed.loop.columns["x"]][: block.steps, :, 0].astype(int)
+        numbers = block.feed[fed.loop.inputs["x"]][: block.steps, :, 0].astype(int)
         if fed.weighted:
             numbers[block.feed[fed.loop.weight][: block.steps] == 0] = PADDING
         blocks.append(numbers)
@@ -173,7 +173,7 @@ def test_arrays_hold_the_rows_of_the_block(dtype):
     x = generator.integers(0, 2 if dtype is bool else 256, (17, 2)).astype(dtype)
     target = generator.integers(0, 2 if dtype is bool else 256, (17, 3)).astype(dtype)
     scaled = lambda chunk: as_float32(  # noqa: E731
-        chunk._replace(columns={"x": 2.0 * chunk.x, "target": 3.0 * chunk.target})
+        chunk._replace(inputs={"x": 2.0 * chunk.x, "target": 3.0 * chunk.target})
     )
     fed = feeder(x, 3, target, widths=(2, 3), prepare=scaled, seed=7)
     order = np.random.default_rng([7, 0]).permutation(17)

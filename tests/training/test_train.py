@@ -97,7 +97,7 @@ def test_what_is_saved_is_the_best_and_what_is_resumed_the_last(capsys):
 
 
 def test_a_share_held_out_is_not_trained_on(iris):
-    numbers = open_rows(iris, None, None, 4, 4).split(0.2, 0)[1].columns["x"].numbers
+    numbers = open_rows(iris, None, None, 4, 4).split(0.2, 0)[1].inputs["x"].numbers
     changed = iris.copy()
     changed[numbers] += 5
     one, other = model(4, 2, 3), model(4, 2, 3)
@@ -114,7 +114,7 @@ def test_validation_takes_targets_and_weights(iris):
     expected = rmse(ae.reconstruct(x[:50]), y[:50])
     assert min(history["validation_loss"]) == pytest.approx(expected, rel=1e-5)
     history = ae.train(x, target=y, validation=0.3, sample_weight=weight, verbose=False)
-    numbers = open_rows(x, y, weight, 3, 1).split(0.3, 0)[1].columns["x"].numbers
+    numbers = open_rows(x, y, weight, 3, 1).split(0.3, 0)[1].inputs["x"].numbers
     error = np.square(ae.reconstruct(x) - y)[numbers, 0]
     expected = np.sqrt(np.average(error, weights=weight[numbers]))
     assert min(history["validation_loss"]) == pytest.approx(expected, rel=1e-5)
