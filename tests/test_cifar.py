@@ -330,14 +330,17 @@ def test_a_batch_with_other_content_is_refused(folder, change, message):
     (folder / "test_batch").write_bytes(py2_dumps(batch))
     with pytest.raises(cifar.DamagedError, match=f"test_batch: {message}"):
         cifar.load(folder)
+    with pytest.raises(cifar.DamagedError, match=f"^{folder / 'test_batch'}: {message}"):
+        cifar.read_batch(folder / "test_batch")
 
 
 @pytest.mark.parametrize("names", [None, "abcdefghij", NAMES[:9], [*NAMES[:9], 9]])
 def test_a_meta_file_with_other_content_is_refused(folder, names):
-    meta = {} if names is None else {"label_names": names}
-    (folder / "batches.meta").write_bytes(py2_dumps(meta))
-    with pytest.raises(cifar.DamagedError, match="batches.meta: 'label_names' must be 10 str"):
-        cifar.load(folder)
+    meta, path = {} if names is None else {"label_names": names}, folder / "batches.meta"
+    path.write_bytes(py2_dumps(meta))
+    for read in (lambda: cifar.load(folder), lambda: cifar.read_label_names(path)):
+        with pytest.raises(cifar.DamagedError, match=f"^{path}: 'label_names' must be 10 str"):
+            read()
 
 
 @pytest.mark.parametrize("name", [*TRAIN, "test_batch", "batches.meta"])

@@ -78,8 +78,7 @@ def save(
     OSError
         The disk is full, or the folder can't be written to; what was saved before is whole.
     """
-    folder = Path(folder)
-    folder.mkdir(parents=True, exist_ok=True)
+    folder = Path(folder)  # the Saver makes it
     number = 1 + max(_numbers(folder), default=0)
     try:
         with session.graph.as_default():

@@ -388,7 +388,7 @@ def test_what_main_has_saved_in_version_0_1_loads_and_goes_on(iris):
 
 def test_a_save_whose_schedule_is_gone_loads_with_a_warning(iris):
     with (
-        pytest.warns(UserWarning, match="'trapezoid' is gone: .* 'cosine'"),
+        pytest.warns(UserWarning, match="'trapezoid' is gone: .* 'cosine'$"),
         Autoencoder.load(FORMAT_2 / "trapezoid") as ae,
     ):
         assert ae.reconstruct(iris).shape == (150, 4)
