@@ -26,9 +26,7 @@ SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".t
 
 
 def load_images(
-    path: str | os.PathLike[str],
-    size: tuple[int, int] | None = None,
-    channels: int = 1,
+    path: str | os.PathLike[str], size: tuple[int, int] | None = None, channels: int = 1
 ) -> tuple[NDArray[np.float32], int, int]:
     """Load photographs as rows.
 

@@ -155,11 +155,7 @@ class VariationalAutoencoder(Autoencoder):
         return self.decode(np.random.default_rng(seed).standard_normal(shape), condition)
 
     def interpolate(
-        self,
-        a: ArrayLike,
-        b: ArrayLike,
-        steps: int = 10,
-        condition: ArrayLike | None = None,
+        self, a: ArrayLike, b: ArrayLike, steps: int = 10, condition: ArrayLike | None = None
     ) -> np.ndarray:
         """Decode the codes on the line from that of one row to that of another.
 

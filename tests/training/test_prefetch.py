@@ -288,9 +288,7 @@ def test_an_error_of_the_source_reaches_the_one_who_asks_and_ends_the_thread(
 
 
 @given(
-    width=st.integers(1, 10**7),
-    batch_size=st.integers(1, 10**6),
-    parameters=st.integers(1, 10**10),
+    width=st.integers(1, 10**7), batch_size=st.integers(1, 10**6), parameters=st.integers(1, 10**10)
 )
 def test_a_block_is_as_long_as_its_bounds_allow(width, batch_size, parameters):
     def allowed(k):
