@@ -61,7 +61,7 @@ ALIVE: dict[str, str] = {
     r"autoencoding.checks._real: 'biuf' -> 'biufX'": "no dtype is of that kind",
     r"autoencoding.saving.checkpoints.*encoding='utf-8'.*": "JSON is ASCII",
     r"autoencoding.saving.checkpoints.save: 1 -> 2 #2": "how a manifest is indented",
-    r"autoencoding.saving.checkpoints.*: (warnings.warn.*|2 -> 3|4 -> 5)": "which line is warned of",
+    r"autoencoding.saving.checkpoints.*: (warnings.warn.*|2 -> 3|4 -> 5)": "the line warned of",
     r"autoencoding.saving.checkpoints.restore: np.load.* -> np.load.*LAST}'\)": "NumPy's default",
     r"autoencoding.saving.safe_pickle.: (64|2|20|10|6) -> .*": LIMIT,
     r"cifar.: 20 -> 21( #2)?": LIMIT,
