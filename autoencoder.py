@@ -111,6 +111,8 @@ class Autoencoder:
         One step: ``session.run(ae.train_op, {ae.x: batch})``, as in the chapter.
     saver, session, graph
         The model's own `Saver`, `Session` and (finalised) `Graph`.
+    metadata : dict
+        Anything of the caller's that JSON holds; every save keeps it.
 
     Raises
     ------
@@ -188,6 +190,7 @@ class Autoencoder:
         self.session.run(self.init)
         self._state: TrainingState | None = None  # None until trained or restored
         self._start: dict[str, np.ndarray] = {}  # pretrained weights, by name
+        self.metadata: dict[str, Any] = {}
         self._closed = False
 
     def _resolve_parts(self) -> None:
@@ -513,11 +516,15 @@ class Autoencoder:
         with checkpoints.locked(path):
             self._save(path)
 
-    def _save(self, path: str | os.PathLike[str], **more: Any) -> None:
-        """Save to a folder that is locked, with further entries in the manifest."""
+    def _save(self, path: str | os.PathLike[str]) -> None:
+        """Save to a folder that is locked."""
         state = self._require_trained()
-        own = {"class": type(self).__name__, "parameters": self.parameters}
-        description = {**own, "training": state.to_json(), **more}
+        description = {
+            "class": type(self).__name__,
+            "parameters": self.parameters,
+            "training": state.to_json(),
+            "metadata": self.metadata,
+        }
         checkpoints.save(path, self.saver, self.session, description, state.last)
 
     @classmethod
@@ -580,6 +587,7 @@ class Autoencoder:
             return
         self.session.run(self.rate.initializer)  # for steps by hand: a schedule may end at 0
         self._state = TrainingState.from_json(manifest["training"], last)
+        self.metadata = manifest.get("metadata", {})
 
     def export(self, folder: str | os.PathLike[str]) -> None:
         """Write a SavedModel, which TensorFlow runs, serves and converts without this project.
@@ -620,6 +628,7 @@ class Autoencoder:
             "training": None if state is None else state.copy().to_json(),
             "last": None if state is None else state.last,
             "start": self._start,
+            "metadata": self.metadata,
         }
 
     def __setstate__(self, state: dict[str, Any]) -> None:
@@ -627,7 +636,7 @@ class Autoencoder:
         variables.write(self.session, state["values"])
         if state["training"] is not None:
             self._state = TrainingState.from_json(state["training"], state["last"])
-        self._start = state["start"]
+        self._start, self.metadata = state["start"], state["metadata"]
 
     def close(self) -> None:
         """Free the session; every later call is a RuntimeError."""

@@ -8,21 +8,25 @@ from __future__ import annotations
 
 import sys
 import warnings
-from argparse import Namespace
+from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from autoencoding.cli import arguments
 from autoencoding.data import tables
+from autoencoding.data.delimited import Dialect
+from autoencoding.data.tables import Table
 from autoencoding.models import MODELS, create
 
 if TYPE_CHECKING:
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports.figures import Panel
 
+SCORING = {"load", "score", "output", "contamination", "missing", *Dialect.__annotations__}
 SHOWN = 20  # columns in the report, those with the largest errors
 
 
@@ -36,15 +40,36 @@ def parse(
     parser.set_defaults(epochs=20, learning_rate=0.01)
     add = parser.add_argument
     add("file", nargs="?", type=arguments.file, metavar="FILE", help="the same as --data FILE")
-    add("--data", type=arguments.file, help="table: .csv, .parquet, .npy or .npz")
+    add("--data", type=arguments.file, help=f"table to train on: {', '.join(tables.SUFFIXES)}")
     add("--drop", nargs="+", default=[], metavar="NAME", help="columns to leave out")
     add("--load", type=arguments.folder, help="folder of a model, from --checkpoint")
     add("--score", type=arguments.file, help="table of new rows for the loaded model")
     names = [name for name, entry in MODELS.items() if entry.first == "columns"]
     add("--model", choices=names, default="denoising", help="kind of model")
     add("--layers", type=arguments.count, nargs="+", help="widths of the hidden layers")
-    add("--contamination", type=arguments.share, default=0.1, help="share of outliers in the table")
-    add("--output", default="./table", help="folder for the results")
+    add("--contamination", type=arguments.share, help="share of outliers; 0.1 in training")
+    add("--output", help="folder for the results; ./table in training, ./scores of new rows")
+    reading = parser.add_argument_group("how a table is read, where a guess is wrong")
+    add = reading.add_argument
+    add(
+        "--types",
+        nargs="+",
+        default=[],
+        type=_pair,
+        metavar="NAME=KIND",
+        help="of a column: number, category, time, id or drop",
+    )
+    add(
+        "--id",
+        nargs="+",
+        default=[],
+        metavar="NAME",
+        help="columns to carry into the results, not to learn from",
+    )
+    add("--missing", nargs="+", default=[], metavar="WORD", help="further words for an empty cell")
+    add("--separator", type=_character, help="between fields of text")
+    add("--decimal", choices=[".", ","], help="decimal mark of text")
+    add("--encoding", help="of text, such as cp1252")
     args = parser.parse_args(argv)
     if args.file and args.data:
         parser.error("give FILE or --data, not both")
@@ -53,7 +78,46 @@ def parse(
         parser.error("give a FILE to train on, or --load and --score for new rows")
     if args.layers and "layers" not in MODELS[args.model].for_images:
         parser.error("--layers needs --model stacked or variational")
+    if args.load:
+        _refuse_training_options(parser, argv)
     return args
+
+
+SCORING = {
+    "load",
+    "score",
+    "output",
+    "contamination",
+    "missing",
+    "separator",
+    "decimal",
+    "encoding",
+}
+
+
+def _refuse_training_options(parser: ArgumentParser, argv: Sequence[str] | None) -> None:
+    """End the script where an option is given that only matters in training."""
+    unset = Namespace(**dict.fromkeys(vars(parser.parse_args(argv)), None))
+    given = {name for name, value in vars(parser.parse_args(argv, unset)).items() if value}
+    if given - SCORING:
+        options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - SCORING))
+        parser.error(f"{options}: only in training, not with --load")
+
+
+def _pair(text: str) -> tuple[str, str]:
+    """Read NAME=KIND, for argparse."""
+    name, equals, kind = text.rpartition("=")
+    if not equals:
+        raise ArgumentTypeError(f"it must be NAME=KIND, got {text}")
+    return name, kind
+
+
+def _character(text: str) -> str:
+    """Read one character, for argparse; a tab may be written as such."""
+    text = {"\\t": "\t", "tab": "\t"}.get(text, text)
+    if len(text) != 1:
+        raise ArgumentTypeError(f"it must be one character, or tab, got {text}")
+    return text
 
 
 def main(
@@ -63,56 +127,99 @@ def main(
     args = parse(argv, description, prog)
     arguments.quiet_tensorflow()
     try:
-        run(tables.read(args.score or args.data, args.drop), args)
+        dialect = Dialect(args.separator, args.decimal, args.encoding)
+        table = tables.read(args.score or args.data, dialect, args.missing).without(args.drop)
+        table.require(args.id)
+        run(table, args)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
 
 
-def run(table: pd.DataFrame, args: Namespace) -> None:
+def run(table: Table, args: Namespace) -> None:
     """Train on a table or score it, as the options say; write the results."""
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports import figures, pages
 
-    source, folder = args.score or args.data, Path(args.output)
+    print(f"{table.source}: {table.n_rows} rows{f'; {table.dialect}' if table.dialect else ''}")
+    for remark in table.remarks:
+        print(f"  {remark}")
+    folder = Path(args.output or ("./scores" if args.load else "./table"))
     model, panels = (TableModel.load(args.load), []) if args.load else train(table, args)
     with model.model:
-        results = model.results(table, source)
-    outliers, codes = results["outliers"], results["codes"].to_numpy()  # [n, hidden_dim]
-    panels += pages.panels_of_scores(outliers["score"].to_numpy(), model.threshold, codes)
-    paths = [*write(results, folder, source), folder / "report.png"]
-    figures.page(*panels).savefig(paths[-1], dpi=150)
+        results = model.results(table, args.contamination if args.load else None)
+    outliers = results["outliers"]
+    paths = write(results, folder, table.source)
     worst = outliers.sort_values("score", ascending=False).head(10)
     print(f"\n{outliers['outlier'].sum()} of {len(outliers)} rows are outliers; the worst are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
-    print(f"\nsaved {', '.join(map(str, paths))}")
+    codes = results["codes"].filter(regex=r"^code\d+$").to_numpy()  # [n, hidden_dim]
+    panels += pages.panels_of_scores(outliers["score"].to_numpy(), model.threshold, codes)
+    figures.page(*panels).savefig(folder / "report.png", dpi=150)
+    print(f"\nsaved {', '.join(map(str, [*paths, folder / 'report.png']))}")
 
 
-def train(table: pd.DataFrame, args: Namespace) -> tuple[TableModel, list[Panel]]:
+def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
     """Train a model as the options say and save it; print how well it does, and draw that."""
     from autoencoding.data.encoding import Columns
-    from autoencoding.estimators.outliers import AutoencoderOutlierDetector
+    from autoencoding.estimators.outliers import AutoencoderOutlierDetector, mean_errors
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports import figures
     from autoencoding.reports.evaluation import evaluate
 
-    columns = Columns.of(table, args.data)
-    rows = columns.encode(table, args.data)  # [n, d]
+    types = {**dict(args.types), **dict.fromkeys([*table.index, *args.id], "id")}
+    columns = Columns.of(table, types)
+    print(columns.summary(table))
+    known = {"columns": columns.to_json(), "bytes": Path(table.source).stat().st_size}
+    if args.resume:
+        columns = Columns.from_json(same_table(args.checkpoint, known))
+    rows = columns.encode(table)  # [n, d]
     options = {**arguments.of_model(args), **AutoencoderOutlierDetector.options_of(args.model)}
+    options["scaling"] = None  # the columns are scaled
     if args.layers:
         options["layers"] = args.layers
     ae = create(args.model, rows.shape[1:], **options)
+    ae.metadata["table"] = known
     history = arguments.train(ae, rows, args)
     with warnings.catch_warnings():  # robust losses are after something else than PCA's squares
         warnings.simplefilter("ignore", UserWarning)
         evaluation = evaluate(ae, rows)  # the table shows PCA's all the same
     print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each\n{evaluation}")
-    model = TableModel.calibrated(ae, columns, rows, args.contamination)
+    contamination = 0.1 if args.contamination is None else args.contamination
+    threshold = float(np.quantile(mean_errors(ae, rows), 1 - contamination))
+    model = TableModel(ae, columns, threshold, args.id)
     model.save(args.checkpoint)
     errors = {"model": evaluation.features["rmse"], "mean row": evaluation.features["mean_rmse"]}
     return model, [
         figures.loss_curve(history, "loss", {}),
         figures.features("errors of columns", errors, columns.labels, SHOWN),
     ]
+
+
+def same_table(folder: str, known: dict[str, Any]) -> dict[str, Any]:
+    """Return the columns that a checkpoint was trained on; a ValueError if the table is another.
+
+    They are compared by name, so that a table whose columns have moved is the same.
+    """
+    from autoencoding.saving import checkpoints
+
+    prefix, manifest = checkpoints.newest(folder)
+    saved = manifest.get("metadata", {}).get("table")
+    if saved is None:
+        raise ValueError(f"{prefix} is not of a table: train without --resume")
+    here, there = known["columns"], saved["columns"]
+    old, new = there["kinds"], here["kinds"]
+    names = [name for name in {**new, **old} if new.get(name) != old.get(name)]
+    if names:
+        raise ValueError(
+            f"{prefix} was trained on another table: {', '.join(names)} differ in name, type or "
+            "values; train without --resume"
+        )
+    if (here["n_rows"], known["bytes"]) != (there["n_rows"], saved["bytes"]):
+        raise ValueError(
+            f"{prefix} was trained on {there['n_rows']} rows in {saved['bytes']} bytes, got "
+            f"{here['n_rows']} and {known['bytes']}; train without --resume"
+        )
+    return there
 
 
 def write(results: Mapping[str, pd.DataFrame], folder: Path, source: str) -> list[Path]:

@@ -1,147 +1,123 @@
-"""Columns of a table: how they become numbers, and numbers become them."""
+"""A table as numbers: what each of its columns is, decided once and kept with the model."""
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from functools import cached_property
-from typing import Any
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
-MOST = 50  # categories of a column that get a number each, the most frequent ones
-NEARLY_ALL = 0.9  # a column of text, so much of which are numbers, is one of numbers with mistakes
-MISSING = "missing"  # the category of a cell that is empty
+from autoencoding.data.guessing import IDENTIFIER, TYPES, choose
+from autoencoding.data.kinds import KINDS, Kind, LeftOut, Number
+from autoencoding.data.tables import Table
+from autoencoding.parts import registry
 
 
 @dataclass(frozen=True)
 class Columns:
-    """How the columns of a table become numbers, in a form that JSON takes.
-
-    Columns of numbers get their median where a cell is empty; those of text are one-hot encoded,
-    with a category of their own for empty cells, and none for what is rare or was never seen.
+    """What the columns of a table are, in a form that JSON takes.
 
     Parameters
     ----------
-    names : list of str
-        In the order of the table.
-    medians : dict of float
-        Of the columns of numbers, by name.
-    categories : dict of lists of str
-        Of the columns of text, by name.
+    kinds : dict of kinds
+        By name, in the order of the table.
+    n_rows : int
+        Of the table that they were decided by.
     """
 
-    names: list[str]
-    medians: dict[str, float]
-    categories: dict[str, list[str]]
+    kinds: dict[str, Kind]
+    n_rows: int
 
     @classmethod
-    def of(cls, table: pd.DataFrame, source: str) -> Columns:
-        """Describe the columns of a table; errors name its source, column and row."""
-        numbers = {n: _numbers(table[n], source) for n in table if _is_numeric(table[n], source)}
-        empty = [name for name, column in numbers.items() if np.isnan(column).all()]
-        if empty:
-            raise ValueError(f"{source}: column {empty[0]!r} is empty: leave it out")
-        return cls(
-            list(table.columns),
-            {name: float(np.nanmedian(column)) for name, column in numbers.items()},
-            {name: _frequent(_text(table[name])) for name in table if name not in numbers},
-        )
+    def of(cls, table: Table, types: Mapping[str, str] | None = None) -> Self:
+        """Decide what each column of a table is, but for those whose type is given.
+
+        Parameters
+        ----------
+        table : Table
+        types : dict of {'number', 'category', 'time', 'id', 'drop'}, optional
+            By name.
+
+        Raises
+        ------
+        ValueError
+            There is no such column or type; a cell is not of its type; or no column is left to
+            learn from.
+        """
+        types = types or {}
+        for name, said in types.items():
+            table.require([name])
+            if said not in TYPES:
+                raise ValueError(f"{name}={said}: the type must be one of {', '.join(TYPES)}")
+        kinds = {name: choose(table.columns[name], types.get(name)) for name in table.names}
+        if all(isinstance(kind, LeftOut) for kind in kinds.values()):  # then rather whole numbers
+            kinds |= {n: Number.of(table.columns[n]) for n, k in kinds.items() if k == IDENTIFIER}
+        columns = cls(kinds, table.n_rows)
+        if not columns.labels:
+            raise ValueError(
+                f"{table.source} has no column to learn from:\n{columns.summary(table)}"
+            )
+        return columns
 
     @classmethod
-    def from_json(cls, saved: Mapping[str, Any]) -> Columns:
+    def from_json(cls, saved: Mapping[str, Any]) -> Self:
         """Return the columns that `to_json` has described."""
-        return cls(list(saved["names"]), dict(saved["medians"]), dict(saved["categories"]))
+        kinds = {name: registry.find(name, kind, KINDS) for name, kind in saved["kinds"].items()}
+        return cls(kinds, saved["n_rows"])
 
     def to_json(self) -> dict[str, Any]:
         """Describe the columns with lists, dicts, text and numbers."""
-        return asdict(self)
+        kinds = {name: registry.describe(kind, KINDS) for name, kind in self.kinds.items()}
+        return {"kinds": kinds, "n_rows": self.n_rows}
 
     @property
+    def names(self) -> list[str]:
+        """Names of the columns that are learnt from."""
+        return [name for name, kind in self.kinds.items() if not isinstance(kind, LeftOut)]
+
+    @cached_property
     def labels(self) -> list[str]:
-        """Names of the numbers of a row, [d]: a column, or a column and its category."""
-        text = [f"{name}={word}" for name, words in self.categories.items() for word in words]
-        return [*self.medians, *text]
+        """Names of the numbers of a row, [d]."""
+        return [label for name in self.names for label in self.kinds[name].labels(name)]
 
     @cached_property
     def owners(self) -> np.ndarray:
         """The column, by its place in `names`, that each number of a row belongs to, [d]."""
-        text = [name for name, words in self.categories.items() for _ in words]
-        return np.array([self.names.index(name) for name in [*self.medians, *text]])
+        widths = [len(self.kinds[name].labels(name)) for name in self.names]
+        return np.repeat(np.arange(len(widths)), widths)
 
-    def encode(self, table: pd.DataFrame, source: str) -> np.ndarray:
+    def encode(self, table: Table) -> np.ndarray:
         """Return a table that has these columns, and maybe others, as numbers, float64 [n, d].
 
         Raises
         ------
         ValueError
-            A column is missing, or a cell is not what it must be; the source is named in it.
+            A column is missing, or a cell is not what it must be.
         """
-        missing = [name for name in self.names if name not in table]
-        if missing:
-            raise ValueError(f"{source} must have the column {missing[0]!r}, got {list(table)}")
-        parts = []  # each [n] or [n, words]
-        for name, median in self.medians.items():
-            column = _numbers(table[name], source)  # [n]
-            parts.append(np.where(np.isnan(column), median, column))
-        for name, words in self.categories.items():
-            text = _text(table[name]).fillna(MISSING).to_numpy(object)  # [n]
-            parts.append(text[:, None] == np.array(words, object))
-        return np.column_stack(parts).astype(np.float64)  # [n, d]
+        table.require(self.names)
+        return np.column_stack([self.kinds[n].encode(table.columns[n]) for n in self.names])
 
     def decode(self, rows: np.ndarray) -> pd.DataFrame:
-        """Return rows [n, d] as a table; of text, the category with the largest number."""
+        """Return rows [n, d] as a table of the columns that are learnt from.
+
+        Of words it is the likeliest, or none where that is a rare one; of times there is none.
+        """
         parts = {name: rows[:, self.owners == i] for i, name in enumerate(self.names)}
-        return pd.DataFrame(
-            {
-                name: np.array(self.categories[name])[part.argmax(axis=1)]
-                if name in self.categories
-                else part[:, 0]
-                for name, part in parts.items()
-            }
-        )
+        return pd.DataFrame({name: self.kinds[name].decode(part) for name, part in parts.items()})
 
+    def of_columns(self, errors: np.ndarray) -> np.ndarray:
+        """Return the errors of columns, [n, columns], from those of numbers [n, d]."""
+        return errors @ (self.owners[:, None] == np.arange(len(self.names)))
 
-def _is_numeric(column: pd.Series, source: str) -> bool:
-    """Tell numbers from text; raise a ValueError where a column holds neither."""
-    if pd.api.types.is_numeric_dtype(column) and not pd.api.types.is_complex_dtype(column):
-        return True
-    if not (
-        pd.api.types.is_string_dtype(column)
-        or pd.api.types.is_object_dtype(column)
-        or isinstance(column.dtype, pd.CategoricalDtype)
-    ):
-        raise ValueError(
-            f"{source}: column {column.name!r} must hold numbers or text, got {column.dtype}: "
-            "leave it out"
-        )
-    counts = column.value_counts()  # of each text
-    numbers = pd.to_numeric(counts.index.astype(str), errors="coerce").notna()
-    return len(counts) > 0 and counts[numbers].sum() >= NEARLY_ALL * counts.sum()
-
-
-def _numbers(column: pd.Series, source: str) -> np.ndarray:
-    """Return a column as float64 [n], NaN where a cell is empty."""
-    text = column.astype(str) if pd.api.types.is_object_dtype(column) else column
-    numbers = pd.to_numeric(text, errors="coerce").to_numpy(np.float64, na_value=np.nan)  # [n]
-    empty = column.isna().to_numpy()  # [n]
-    with np.errstate(over="ignore"):
-        bad = np.flatnonzero(~np.isfinite(numbers.astype(np.float32)) & ~empty)
-    if len(bad):
-        value = column.iloc[bad[0]]
-        raise ValueError(
-            f"{source}: column {column.name!r}, row {bad[0]}: must be a number that is finite as "
-            f"float32, or empty, got {value!r}"
-        )
-    return numbers
-
-
-def _text(column: pd.Series) -> pd.Series:
-    """Return a column as text, NaN where a cell is empty."""
-    return column.astype(object).map(str, na_action="ignore").where(column.notna(), np.nan)
-
-
-def _frequent(text: pd.Series) -> list[str]:
-    """Return the most frequent words of a column, sorted."""
-    return sorted(text.fillna(MISSING).value_counts().index[:MOST])
+    def summary(self, table: Table) -> str:
+        """Return a table with a line for each column: what it is, and how much of it is missing."""
+        width, lines = max(map(len, self.kinds)), []
+        for name, kind in self.kinds.items():
+            count, words = table.columns[name].empty
+            as_words = f" (as {', '.join(map(repr, words))})" if words else ""
+            missing = f"; {count} missing{as_words}" if 0 < count < table.n_rows else ""
+            lines.append(f"  {name:{width}}  {kind}{missing}")
+        return "\n".join(lines)

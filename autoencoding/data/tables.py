@@ -3,63 +3,174 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field, replace
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 
-SUFFIXES = (".csv", ".parquet", ".npy", ".npz")
+from autoencoding.data import delimited
+from autoencoding.data.cells import MISSING, Cells
+from autoencoding.data.delimited import Dialect
+
+TEXT = (".csv", ".tsv", ".txt")
+SUFFIXES = (*TEXT, *(f"{suffix}.gz" for suffix in TEXT), ".parquet", ".npy", ".npz")
+EXTRAS = (*(f"{suffix}.zst" for suffix in TEXT), ".xlsx")
 
 
-def read(path: str | os.PathLike[str], without: Sequence[str] = ()) -> pd.DataFrame:
-    """Read a table; columns without a name are called '0', '1', ...
+@dataclass(frozen=True)
+class Table:
+    """Columns as they were read, and what was found out on the way.
+
+    Parameters
+    ----------
+    source : str
+        The file, for messages.
+    columns : dict of Cells
+        By name.
+    index : list of str
+        Names of those that are an index.
+    dialect : Dialect, optional
+        Of a text file.
+    remarks : list of str
+        What a user may want to know.
+    """
+
+    source: str
+    columns: dict[str, Cells]
+    index: list[str] = field(default_factory=list)
+    dialect: Dialect | None = None
+    remarks: list[str] = field(default_factory=list)
+
+    @property
+    def names(self) -> list[str]:
+        """Names of the columns, but for those of an index."""
+        return [name for name in self.columns if name not in self.index]
+
+    @property
+    def n_rows(self) -> int:
+        """Number of rows."""
+        return len(next(iter(self.columns.values())))
+
+    def require(self, names: Sequence[str]) -> None:
+        """Raise a ValueError that names the columns which are missing."""
+        missing = [name for name in names if name not in self.columns]
+        if missing:
+            raise ValueError(
+                f"{self.source} has no column {', '.join(map(repr, missing))}, "
+                f"it has {', '.join(self.columns)}"
+            )
+
+    def without(self, names: Sequence[str]) -> Table:
+        """Return the table without these columns."""
+        self.require(names)
+        return replace(self, columns={k: v for k, v in self.columns.items() if k not in names})
+
+    def frame(self, names: Sequence[str]) -> pd.DataFrame:
+        """Return columns as they were read."""
+        self.require(names)
+        return pd.DataFrame({name: self.columns[name].array.to_pandas() for name in names})
+
+
+def read(
+    path: str | os.PathLike[str],
+    dialect: Dialect = Dialect(),  # noqa: B008
+    missing: Sequence[str] = (),
+) -> Table:
+    """Read a table from a file; columns without a name are called '0', '1', ...
 
     Parameters
     ----------
     path : path
-        `.csv` with a line of names, `.parquet`, `.npy` with an array [n, d], or `.npz` with one,
-        or with one that is called X.
-    without : sequence of str
-        Columns to leave out.
+        Text with a line of names (`.csv`, `.tsv`, `.txt`, also with `.gz`), `.parquet`, `.npy` with
+        an array [n, d], or `.npz` with one, or with one that is called X. With further packages
+        `.zst` and `.xlsx`. Case does not matter.
+    dialect : Dialect, optional
+        Of text, where it is not to be found out.
+    missing : sequence of str
+        Words that stand for an empty cell, beside those of `cells.MISSING` in text.
 
     Raises
     ------
     OSError
         It can't be read.
     ValueError
-        It is no table of a row at least, or does not have such a column.
+        It is no table of a row at least.
     """
     path = Path(path)
-    if path.suffix not in SUFFIXES:
-        raise ValueError(f"{path} must end with {', '.join(SUFFIXES)}")
+    suffix = next((s for s in (*SUFFIXES, *EXTRAS) if path.name.lower().endswith(s)), None)
+    if suffix is None:
+        raise ValueError(f"{path} must end with {', '.join((*SUFFIXES, *EXTRAS))}")
     path.stat()  # the error of a missing file names it
     try:
-        if path.suffix == ".csv":
-            table = pd.read_csv(path)
-        elif path.suffix == ".parquet":
-            table = pd.read_parquet(path)
+        if suffix.startswith(TEXT):
+            arrays, taken, remarks = delimited.read(path, dialect)
+            index = [name for name in list(arrays)[:1] if name == "Unnamed: 0"]
+            words = [*MISSING, *map(str.lower, missing)]
+            mark = taken.decimal or "."
+            columns = {k: Cells(str(path), k, a, words, mark) for k, a in arrays.items()}
+            table = Table(str(path), columns, index, taken, remarks)
         else:
-            table = pd.DataFrame(_array(path))
-    except (ValueError, EOFError, MemoryError) as error:
+            table = of_frame(_frame(path, suffix), str(path), list(map(str.lower, missing)))
+    except (ValueError, EOFError, MemoryError, ImportError, OSError) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
         raise ValueError(f"{path} is no table that can be read: {error}") from None
-    if not table.size:
-        raise ValueError(f"{path} must have at least one row and one column, got {table.shape}")
-    table = table.rename(columns=str)
-    missing = [name for name in without if name not in table]
-    if missing:
-        raise ValueError(f"{path} has no column {missing[0]!r}, it has {', '.join(table)}")
-    return table.drop(columns=list(without))
+    if not table.names or not table.n_rows:
+        size = [table.n_rows, len(table.names)] if table.columns else [0, 0]
+        raise ValueError(f"{path} must have at least one row and one column, got {size}")
+    return table
 
 
-def _array(path: Path) -> np.ndarray:
-    array = np.load(path, allow_pickle=False)
-    if path.suffix == ".npz":
-        names = array.files
-        name = names[0] if len(names) == 1 else "X"
-        if name not in names:
-            raise ValueError(f"it must hold one array, or one called X, got {', '.join(names)}")
-        array = array[name]
+def of_frame(frame: pd.DataFrame, source: str = "X", missing: Sequence[str] = ()) -> Table:
+    """Return a data frame as a table; a named index is one, too."""
+    if list(frame.index.names) == [None] and not isinstance(frame.index, pd.RangeIndex):
+        frame = frame.rename_axis("index")
+    index = [str(name) for name in frame.index.names if name is not None]
+    if index:
+        frame = frame.reset_index()
+    frame = frame.rename(columns=str)
+    if not frame.columns.is_unique:
+        raise ValueError(f"{source} must have columns of different names, got {list(frame)}")
+    columns = {name: Cells(source, name, _array(frame[name]), missing) for name in frame}
+    return Table(source, columns, index)
+
+
+def _array(column: pd.Series) -> pa.Array:
+    """Return a column of a data frame as an array of its type; of text if that is mixed."""
+    try:
+        array = pa.array(column, from_pandas=True)
+    except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
+        array = pa.array(
+            column.astype(object).map(str, na_action="ignore"), pa.string(), from_pandas=True
+        )
+    if isinstance(array, pa.ChunkedArray):
+        array = array.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    return array.cast(pa.string()) if pa.types.is_large_string(array.type) else array
+
+
+def _frame(path: Path, suffix: str) -> pd.DataFrame:
+    if suffix == ".parquet":
+        return pd.read_parquet(path)
+    if suffix == ".xlsx":
+        return pd.read_excel(path)
+    array: Any = np.load(path, allow_pickle=False)
+    if suffix == ".npz":
+        array = _only(array)
     if array.ndim != 2 or array.dtype.kind not in "biuf":
         raise ValueError(f"it must hold numbers [n, d], got {array.dtype} {list(array.shape)}")
-    return array
+    return pd.DataFrame(array)
+
+
+def _only(archive: Mapping[str, np.ndarray]) -> np.ndarray:
+    """Return the only array of an archive, or the one that is called X."""
+    names = list(archive)
+    name = names[0] if len(names) == 1 else "X"
+    if name not in names:
+        raise ValueError(f"it must hold one array, or one called X, got {', '.join(names)}")
+    return archive[name]

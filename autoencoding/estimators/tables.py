@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Self
+from typing import Any, Self
 
 import numpy as np
 import pandas as pd
 
 from autoencoder import Autoencoder
 from autoencoding.data.encoding import Columns
+from autoencoding.data.kinds import Time
+from autoencoding.data.tables import Table
 from autoencoding.estimators.outliers import attributions, mean_errors
 from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
@@ -28,25 +31,24 @@ class TableModel:
     columns : Columns
     threshold : float
         Score above which a row is an outlier.
+    carried : sequence of str
+        Columns that come along into every result, beside times and an index.
     """
 
     model: Autoencoder
     columns: Columns
     threshold: float
-
-    @classmethod
-    def calibrated(
-        cls, model: Autoencoder, columns: Columns, rows: np.ndarray, contamination: float
-    ) -> Self:
-        """Take the share `contamination` of rows [n, d] with the highest scores for outliers."""
-        threshold = np.quantile(mean_errors(model, rows), 1 - contamination)
-        return cls(model, columns, float(threshold))
+    carried: Sequence[str] = ()
 
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save the model to a folder, with its columns and its threshold in the manifest."""
-        table = {"columns": self.columns.to_json(), "threshold": self.threshold}
-        with checkpoints.locked(folder):
-            self.model._save(folder, table=table)
+        """Save the model to a folder, with its columns and its threshold."""
+        self.model.metadata["table"] = {
+            **self.model.metadata.get("table", {}),
+            "columns": self.columns.to_json(),
+            "threshold": self.threshold,
+            "carried": list(self.carried),
+        }
+        self.model.save(folder)
 
     @classmethod
     def load(cls, folder: str | os.PathLike[str]) -> Self:
@@ -59,41 +61,56 @@ class TableModel:
         """
         prefix, manifest = checkpoints.newest(folder)
         try:
-            table = manifest["table"]
+            table: dict[str, Any] = manifest["metadata"]["table"]
             columns, threshold = Columns.from_json(table["columns"]), float(table["threshold"])
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
-                f"{prefix} has no table, or that of an older version: train again with "
-                "main_table.py --data"
+                f"{prefix} has no table whose training has ended, or that of an older version: "
+                "train again with main_table.py --data"
             ) from error
-        return cls(from_save(prefix, manifest), columns, threshold)
+        return cls(from_save(prefix, manifest), columns, threshold, table["carried"])
 
-    def errors(self, rows: np.ndarray) -> np.ndarray:
-        """Return the part of each column in the score of each row [n, d], [n, columns]."""
-        of_column = self.columns.owners[:, None] == np.arange(len(self.columns.names))
-        return attributions(self.model, rows) @ of_column  # [n, columns]
+    def results(self, table: Table, contamination: float | None = None) -> dict[str, pd.DataFrame]:
+        """Return codes, reconstructions and outliers of a table by name, a row for each row.
 
-    def results(self, table: pd.DataFrame, source: str) -> dict[str, pd.DataFrame]:
-        """Return codes, reconstructions and outliers of a table by name, a row for each row."""
-        rows = self.columns.encode(table, source)  # [n, d]
+        Outliers have scores above the threshold, or are a share of these rows if that is given.
+        """
+        rows = self.columns.encode(table)  # [n, d]
         codes = self.model.encode(rows)  # [n, hidden_dim]
         names = [f"code{number}" for number in range(codes.shape[1])]
-        return {
-            "codes": pd.DataFrame(codes, columns=names),
-            "reconstructions": self.columns.decode(self.model.reconstruct(rows)),
-            "outliers": self._outliers(self.errors(rows)),
+        scores = mean_errors(self.model, rows)  # [n]
+        threshold = self.threshold
+        if contamination is not None:
+            threshold = float(np.quantile(scores, 1 - contamination))
+        causes = self._causes(self.columns.of_columns(attributions(self.model, rows)))
+        along = self._along(table)
+        decoded = self.columns.decode(self.model.reconstruct(rows))
+        row, found = np.arange(len(scores)), scores > threshold  # [n] each
+        parts = {
+            "codes": [along, pd.DataFrame(codes, columns=names)],
+            "reconstructions": [along, decoded.drop(columns=[*along], errors="ignore")],
+            "outliers": [
+                pd.DataFrame({"row": row}),
+                along,
+                pd.DataFrame({"score": scores, "outlier": found}),
+                causes,
+            ],
         }
+        return {name: pd.concat(tables, axis=1) for name, tables in parts.items()}
 
-    def _outliers(self, errors: np.ndarray) -> pd.DataFrame:
-        """Return each row's score, whether it is an outlier, and the columns with most of it."""
-        scores = errors.sum(axis=1)  # [n]
-        order = np.argsort(-errors, axis=1)[:, :CAUSES]  # [n, causes]
-        shares = np.take_along_axis(errors, order, axis=1) / np.maximum(scores, 1e-30)[:, None]
-        causes = np.array(self.columns.names, object)[order]  # [n, causes]
-        outliers = pd.DataFrame(
-            {"row": np.arange(len(scores)), "score": scores, "outlier": scores > self.threshold}
-        )
+    def _along(self, table: Table) -> pd.DataFrame:
+        """Return the columns of a table that come along into the results."""
+        times = [name for name, kind in self.columns.kinds.items() if isinstance(kind, Time)]
+        return table.frame([*dict.fromkeys([*table.index, *self.carried, *times])])
+
+    def _causes(self, errors: np.ndarray) -> pd.DataFrame:
+        """Return the columns with most of each row's score, and their shares of it."""
+        order = np.argsort(-errors, axis=1, kind="stable")[:, :CAUSES]  # [n, causes]
+        total = np.maximum(errors.sum(axis=1, keepdims=True), 1e-30)  # [n, 1]
+        shares = np.take_along_axis(errors, order, axis=1) / total
+        names = np.array(self.columns.names, object)[order]  # [n, causes]
+        causes = {}
         for number in range(order.shape[1]):
-            outliers[f"cause{number + 1}"] = causes[:, number]
-            outliers[f"share{number + 1}"] = shares[:, number].round(4)
-        return outliers
+            causes[f"cause{number + 1}"] = names[:, number]
+            causes[f"share{number + 1}"] = shares[:, number].round(4)
+        return pd.DataFrame(causes)

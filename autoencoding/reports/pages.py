@@ -117,7 +117,7 @@ def panels_of_scores(scores: np.ndarray, threshold: float, codes: np.ndarray) ->
     """Draw outlier scores [n] with their threshold, and codes [n, hidden_dim] in a plane."""
     some = np.linspace(0, len(codes) - 1, min(len(codes), POINTS)).astype(int)
     names = ("first unit", "second unit")
-    if codes.shape[1] > 2:
+    if codes.shape[1] > 2 and len(codes) > 2:
         codes = PCA(2, random_state=0).fit_transform(codes)  # [n, 2]
         names = ("first component of the codes", "second component of the codes")
     labels = np.where(scores > threshold, "outlier", "normal")  # [n]

@@ -16,7 +16,7 @@ def test_iris_is_what_main_does(tmp_path):
 def test_a_table_is_a_command_with_a_file(tmp_path):
     (tmp_path / "some.csv").write_text("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(40)))
     printed = run_python(CALL, tmp_path, "table", "some.csv", "--epochs", "1")
-    assert "40 rows, 2 numbers each" in printed
+    assert "40 rows, 4 numbers each" in printed
     assert (tmp_path / "table" / "outliers.csv").exists()
 
 

@@ -7,67 +7,95 @@ from people import ROWS, people
 from sklearn.impute import SimpleImputer
 from sklearn.preprocessing import OneHotEncoder
 
-from autoencoding.data import encoding
 from autoencoding.data.encoding import Columns
+from autoencoding.data.tables import of_frame
+
+NUMBERS = ["age", "height", "debt"]
+
+
+def columns_of(frame, **types):
+    return Columns.of(of_frame(frame), types)
+
+
+def encoded(columns, frame):
+    return columns.encode(of_frame(frame, "new"))
 
 
 def test_columns_become_what_scikit_learn_makes_of_them():
     table = people()
-    columns = Columns.of(table, "people.csv")
-    rows = columns.encode(table, "people.csv")
-    numbers = ["age", "height", "debt", "member", "label"]
-    expected = SimpleImputer(strategy="median").fit_transform(table[numbers].astype(float))
-    assert np.array_equal(rows[:, :5], expected)
-    words = table[["job"]].fillna("missing")
-    assert np.array_equal(rows[:, 5:], OneHotEncoder(sparse_output=False).fit_transform(words))
-    assert columns.labels == [*numbers, "job=baker", "job=judge", "job=missing", "job=smith"]
-    assert columns.owners.tolist() == [0, 2, 3, 4, 5, 1, 1, 1, 1]
-    decoded = columns.decode(rows)
+    columns = columns_of(table)
+    rows = pd.DataFrame(encoded(columns, table), columns=columns.labels)
+    filled = SimpleImputer(strategy="median").fit_transform(table[NUMBERS])  # [n, 3]
+    low, median, high = np.nanquantile(table[NUMBERS], [0.05, 0.5, 0.95], axis=0)  # [3] each
+    expected = (filled - median) / ((high - low) / 3.2897)
+    assert rows[NUMBERS].to_numpy() == pytest.approx(expected)
+    words = OneHotEncoder(sparse_output=False).fit_transform(table[["job"]].fillna("~"))
+    names = ["job = baker", "job = judge", "job = smith", "job is empty"]
+    assert np.array_equal(rows[names], 2 * words)
+    empty = table["age"].isna()
+    assert (rows.loc[empty, "age is empty"] == 2).all()
+    assert not rows.loc[~empty, "age is empty"].any()
+    decoded = columns.decode(rows.to_numpy())
     assert list(decoded) == list(table)
-    assert decoded["job"].tolist() == words["job"].tolist()
-    assert np.array_equal(decoded[numbers], expected)
+    assert decoded["job"].fillna("~").tolist() == table["job"].fillna("~").tolist()
+    assert decoded[NUMBERS].to_numpy(float) == pytest.approx(filled)
     again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
     assert again == columns
-    assert np.array_equal(again.encode(table, "people.csv"), rows)
+    assert np.array_equal(encoded(again, table), rows)
+    parts = columns.of_columns(rows.to_numpy())
+    assert parts[:, columns.names.index("job")] == pytest.approx(rows[names].sum(axis=1))
 
 
-@pytest.mark.parametrize(("names", "width"), [(["age", "debt"], 2), (["job"], 4)])
+@pytest.mark.parametrize(("names", "width"), [(["age", "debt"], 4), (["job"], 5)])
 def test_a_table_may_have_columns_of_one_kind(names, width):
     table = people()[names]
-    assert Columns.of(table, "t").encode(table, "t").shape == (ROWS, width)
+    assert encoded(columns_of(table), table).shape == (ROWS, width)
 
 
-def test_of_many_words_the_most_frequent_get_a_number(monkeypatch):
-    monkeypatch.setattr(encoding, "MOST", 2)
-    table = pd.DataFrame({"word": ["c"] * 5 + ["a"] * 3 + ["b"] * 2})
-    columns = Columns.of(table, "t")
-    assert columns.categories == {"word": ["a", "c"]}
-    assert columns.encode(table, "t").sum() == 8
+def test_the_rarer_a_word_the_further_it_is_and_a_new_one_no_nearer():
+    counts = {"a": 900, "b": 80, "c": 15, "d": 4, "e": 1}
+    column = np.repeat(list(counts), list(counts.values()))
+    columns = columns_of(pd.DataFrame({"word": column}))
+    rows = encoded(columns, pd.DataFrame({"word": [*"abcde", "new", None]}))
+    assert columns.labels == ["word = a", "word = b", "word is rare"]
+    rarity = rows[:, -1]
+    assert (rarity[:2] == 0).all()
+    assert (np.diff(rarity[1:5]) > 0).all()
+    assert rarity[5] == rarity[6] == rarity[4] == pytest.approx(2 + np.log2(0.02 * 1000))
 
 
 @pytest.mark.parametrize(
-    ("column", "message"),
+    ("column", "types", "message"),
     [
-        (["1"] * 19 + ["x7"], "column 'a', row 19: must be a number .* got 'x7'"),
-        ([1.0] * 19 + [np.inf], "column 'a', row 19: must be a number .* got .*inf"),
-        ([1e300] + [1.0] * 19, "column 'a', row 0: must be a number .* got .*1e\\+300"),
-        ([np.nan] * 20, "column 'a' is empty: leave it out"),
-        (pd.date_range("2020", periods=20), "column 'a' must hold numbers or text, got datetime"),
-        ([1j] * 20, "column 'a' must hold numbers or text, got complex"),
+        (["1"] * 19 + ["x7"], {"a": "number"}, "'a', row 19: must be a number.* got 'x7'"),
+        (["2020-01-01"] * 19 + ["x7"], {"a": "time"}, "'a', row 19: must be a time .* got 'x7'"),
+        ([1.0] * 19 + [np.inf], {}, "'a', row 19: must be a number .* got inf"),
+        ([1e300] + [1.0] * 19, {}, "'a', row 0: must be a number .* got 1e\\+300"),
+        ([1.0] * 20, {"a": "time"}, "'a', row 0: must be times, but is double, got 1.0"),
+        (pd.date_range("2020", periods=20), {"a": "number"}, "'a', row 0: must be numbers, but is"),
+        ([np.nan] * 20, {"a": "number"}, "'a', row 0: must have a number in some row, got None"),
     ],
 )
-def test_a_bad_cell_is_told_by_file_column_and_row(column, message):
-    table = pd.DataFrame({"a": column, "b": 1.0})
-    with pytest.raises(ValueError, match=f"^t.csv: {message}"):
-        Columns.of(table, "t.csv").encode(table, "t.csv")
+def test_a_bad_cell_is_told_by_file_column_and_row(column, types, message):
+    with pytest.raises(ValueError, match=f"^X: column {message}"):
+        columns_of(pd.DataFrame({"a": column, "b": 1.0}), **types)
+
+
+def test_what_is_said_of_columns_must_be_possible():
+    table = people()
+    with pytest.raises(ValueError, match="X has no column 'foot', it has age"):
+        columns_of(table, foot="number")
+    with pytest.raises(ValueError, match="age=text: the type must be one of number, category"):
+        columns_of(table, age="text")
+    with pytest.raises(ValueError, match="X has no column to learn from:\n  a  left out: empty"):
+        columns_of(pd.DataFrame({"a": [None] * 3, "b": ["x", "y", "z"]}), b="drop")
 
 
 def test_new_rows_must_have_the_columns_and_numbers_where_these_were():
-    columns = Columns.of(people(), "old.csv")
-    with pytest.raises(ValueError, match=r"new.csv must have the column 'debt', got \['age', "):
-        columns.encode(people().drop(columns="debt"), "new.csv")
-    with pytest.raises(ValueError, match="new.csv: column 'debt', row 0: must be .* got 'much'"):
-        columns.encode(people().assign(debt="much"), "new.csv")
-    assert not columns.encode(people().assign(job="astronaut"), "n")[:, 5:].any()  # never seen
+    columns = columns_of(people())
+    with pytest.raises(ValueError, match="new has no column 'job', 'debt', it has age, height"):
+        encoded(columns, people().drop(columns=["debt", "job"]))
+    with pytest.raises(ValueError, match="new: column 'debt', row 0: must be a number.*'much'"):
+        encoded(columns, people().assign(debt="much"))
     more = people().assign(other=1)[["other", *people()]]
-    assert np.array_equal(columns.encode(more, "n"), columns.encode(people(), "n"))
+    assert np.array_equal(encoded(columns, more), encoded(columns, people()))
