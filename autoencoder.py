@@ -182,6 +182,7 @@ class Autoencoder:
         self.seed = checks.integer("seed", seed, minimum=0)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self._resolve_parts()
+        variables.require_no_fork()
         self.graph = tf.Graph()
         with variables.collector_paused(), self.graph.as_default():
             self._build()
@@ -313,7 +314,7 @@ class Autoencoder:
 
     def _loss(self, mean_error: tf.Tensor) -> tf.Tensor:
         """Return losses in the units that are reported, of mean row errors of the same shape."""
-        loss = self.loss_function.from_mean(mean_error) / self._summed_entries
+        loss = self.loss_function.from_mean(mean_error) / self._summed_entries  # of an entry
         return self.loss_function.in_data_units(loss, self._target_scaler) * self._summed_entries
 
     # Listings 11.4 and 11.8: training
@@ -406,7 +407,7 @@ class Autoencoder:
             The model is closed, or there is nothing to resume.
         """
         self._require_trainable()
-        # Many steps of `_step`, which does what `train_op` does, in each `session.run`
+        # Each `session.run` takes many steps of `_step`, which does what `train_op` does
         with Run(
             self,
             self._open_rows(data, target, condition, sample_weight),
@@ -422,7 +423,7 @@ class Autoencoder:
             log=log,
             image_shape=image_shape,
         ) as run:
-            for epoch in run:
+            for epoch in run:  # which trains up to this epoch
                 run.report(epoch)
                 if self.checkpoint is not None:
                     self._save(self.checkpoint)
@@ -445,10 +446,10 @@ class Autoencoder:
         if self._state is None and self.checkpoint is not None:
             with contextlib.suppress(FileNotFoundError):
                 self._restore(*checkpoints.newest(self.checkpoint))
-        hidden = self.encode(data, condition)  # [n, hidden_dim]
+        codes = self.encode(data, condition)  # [n, hidden_dim]
         reconstructed = self.reconstruct(data, condition)  # [n, target_dim]
         print("input", data)
-        print("compressed", hidden)
+        print("compressed", codes)
         print("reconstructed", reconstructed)
         return reconstructed
 
@@ -661,8 +662,16 @@ class Autoencoder:
         shapes["x"] = shape or shapes["x"]
         return open_rows({"x": data, "condition": condition}, shapes, name=name)
 
-    def _feed(self, chunk: Chunk, inputs: Any = None) -> dict[tf.Tensor, Any]:
-        return {(inputs or self._inputs)[name]: rows for name, rows in chunk.inputs.items()}
+    def _fetch(self, fetch: Any, chunk: Chunk, inputs: Any = None, more: Any = None) -> Any:
+        """Fetch tensors [m, ...] of m rows.
+
+        One row is fed twice: a matrix of one is multiplied otherwise, which changes the last bits.
+        """
+        alone = len(chunk.x) == 1
+        rows = {k: np.repeat(a, 2, axis=0) if alone else a for k, a in chunk.inputs.items()}
+        feed = {(inputs or self._inputs)[name]: array for name, array in rows.items()}
+        values = self.session.run(fetch, feed | (more or {}))
+        return tf.nest.map_structure(lambda value: value[:1], values) if alone else values
 
     def _run(
         self,
@@ -678,10 +687,8 @@ class Autoencoder:
         """
         results, start = [], 0
         for chunk in rows.chunks():
-            feed = self._feed(chunk, inputs)
-            if key is not None:
-                feed[key[0]] = [key[1], key[2] + start]
-            results.append(self.session.run(fetch, feed))
+            seed = {} if key is None else {key[0]: [key[1], key[2] + start]}
+            results.append(self._fetch(fetch, chunk, inputs, seed))
             start += len(chunk.x)
         return results[0] if len(results) == 1 else np.concatenate(results)
 
@@ -690,6 +697,7 @@ class Autoencoder:
         return rows.reshape(-1, *self._shapes[name]) if getattr(data, "ndim", 2) > 2 else rows
 
     def _require_open(self) -> None:
+        variables.require_no_fork()
         if self._closed:
             raise RuntimeError("this model is closed: load it again, or make another")
 

@@ -9,6 +9,7 @@ from autoencoding.models import MODELS
 
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
+    from autoencoding.estimators.encoder import TableEncoder
     from autoencoding.estimators.outliers import AutoencoderOutlierDetector
     from autoencoding.estimators.transformer import AutoencoderTransformer
     from autoencoding.models import load
@@ -26,6 +27,7 @@ __all__ = [
     "ConvolutionalAutoencoder",
     "DenoisingAutoencoder",
     "StackedAutoencoder",
+    "TableEncoder",
     "VariationalAutoencoder",
     "evaluate",
     "load",
@@ -35,6 +37,7 @@ _MODULES = {
     **{entry.name: entry.module for entry in MODELS.values()},
     "AutoencoderOutlierDetector": "autoencoding.estimators.outliers",
     "AutoencoderTransformer": "autoencoding.estimators.transformer",
+    "TableEncoder": "autoencoding.estimators.encoder",
     "evaluate": "autoencoding.reports.evaluation",
     "load": "autoencoding.models",
 }

@@ -59,6 +59,21 @@ class Indexed:
         return checks.rows(self.name, rows, self.shape).reshape(*index.shape, -1)
 
 
+class Sparse:
+    """Make the rows of a sparse matrix dense, where they are taken."""
+
+    def __init__(self, name: str, matrix: Any, shape: Shape) -> None:
+        self.matrix = matrix.tocsr()
+        checks.rows(name, self.matrix[:1].toarray(), shape)  # of the right width and dtype
+
+    def __len__(self) -> int:
+        return self.matrix.shape[0]
+
+    def __getitem__(self, index: Any) -> np.ndarray:
+        index = _numbers(index, len(self))
+        return self.matrix[index.ravel()].toarray().reshape(*index.shape, -1)
+
+
 class Selected:
     """Select some rows of a source, by their numbers [m]."""
 
@@ -81,7 +96,9 @@ def open_source(name: str, value: Any, shape: Shape) -> Any:
             value = [_mapped(name, path) for path in value]
         if all(isinstance(v, np.ndarray) and v.ndim in (2, 1 + len(shape)) for v in value):
             return Shards([checks.rows(name, shard, shape) for shard in value])
-    if isinstance(value, (str, bytes, Mapping, list, tuple)) or hasattr(value, "toarray"):
+    if hasattr(value, "tocsr"):
+        return Sparse(name, value, shape)
+    if isinstance(value, (str, bytes, Mapping, list, tuple)):
         return checks.rows(name, value, shape)
     if hasattr(value, "__array__") and not _is_stored(value):
         return checks.rows(name, value, shape)

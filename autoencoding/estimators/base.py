@@ -9,11 +9,12 @@ from typing import Any, ClassVar
 import numpy as np
 from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
-from sklearn.utils import check_random_state
+from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from autoencoder import Autoencoder
+from autoencoding.estimators.encoder import TableEncoder, needs_encoding
 from autoencoding.models import MODELS, create
 
 
@@ -32,6 +33,8 @@ class AutoencoderEstimator(BaseEstimator):
     n_features_in_ : int
     feature_names_in_ : array of str, shape [n_features_in_]
         Where X has names for its columns.
+    encoder_ : TableEncoder or None
+        Of a data frame with other columns than numbers, or with gaps.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
@@ -53,6 +56,7 @@ class AutoencoderEstimator(BaseEstimator):
     random_state: int | np.random.RandomState | None
 
     model_: Autoencoder
+    encoder_: TableEncoder | None
     _recipe: tuple[Any, ...] | None = None  # of the model, to find out whether it can be used again
 
     @staticmethod
@@ -71,10 +75,26 @@ class AutoencoderEstimator(BaseEstimator):
         return data
 
     def _checked(self, X: ArrayLike, reset: bool = False) -> np.ndarray:
-        """Return X as rows [n, d] of float32 or float64, checked as scikit-learn does."""
+        """Return X as rows [n, d] of float32 or float64, checked as scikit-learn does.
+
+        A data frame of mixed columns, or with gaps, is encoded.
+        """
         if not reset:
             check_is_fitted(self)
-        return validate_data(self, X, dtype=[np.float64, np.float32], reset=reset)
+        if reset:
+            self.encoder_ = TableEncoder().fit(X) if needs_encoding(X) else None
+        if self.encoder_ is None:
+            options = {"dtype": [np.float64, np.float32], "accept_sparse": "csr"}
+            return validate_data(self, X, reset=reset, **options)
+        if reset:
+            self.feature_names_in_ = self.encoder_.feature_names_in_
+            self.n_features_in_ = self.encoder_.n_features_in_
+        return self.encoder_.transform(X)  # [n, d]
+
+    def __sklearn_tags__(self) -> Tags:
+        tags = super().__sklearn_tags__()
+        tags.input_tags.sparse = True
+        return tags
 
     def _model_for(self, columns: int) -> Autoencoder:
         """Return a model to train anew; one that was made alike has its graph already."""
@@ -85,6 +105,10 @@ class AutoencoderEstimator(BaseEstimator):
             **self.options_of(self.model),
             **(self.model_params or {}),
         }
+        if self.encoder_ is not None and "scaling" not in (self.model_params or {}):
+            scaling = options["scaling"]  # of columns one by one, which the encoder has done
+            robust = scaling["name"] == "robust"
+            options["scaling"] = None if robust else {**scaling, "name": "global"}
         shape = options.pop("input_shape", (columns,))
         recipe = self.model, shape, int(self.n_components), options
         if self._recipe != recipe:

@@ -113,7 +113,8 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         array of float, shape [n, d]
             0 or above; the sum of each row is `score_samples` without its sign.
         """
-        return attributions(self.model_, self._checked(X))
+        parts = attributions(self.model_, self._checked(X))  # [n, numbers of a row]
+        return parts if self.encoder_ is None else self.encoder_.by_column(parts)
 
     def calibrate(self, X: ArrayLike, false_alarm_rate: float = 0.05) -> Self:
         """Set the threshold by rows that are normal and were not trained on.

@@ -6,6 +6,7 @@ import inspect
 from typing import Any, Self
 
 import numpy as np
+import pandas as pd
 from numpy.typing import ArrayLike
 from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit_context
 from sklearn.utils import Tags
@@ -117,11 +118,15 @@ class AutoencoderTransformer(
         data = self._checked(X)  # [n, d]
         return self.model_.encode(data).astype(data.dtype)
 
-    def inverse_transform(self, X: ArrayLike) -> np.ndarray:
-        """Return the rows [n, d], in the units of the data, of codes X [n, n_components]."""
+    def inverse_transform(self, X: ArrayLike) -> np.ndarray | pd.DataFrame:
+        """Return the rows [n, d], in the units of the data, of codes X [n, n_components].
+
+        Where it was fitted on a frame of mixed columns, they are a frame of such columns.
+        """
         check_is_fitted(self)
         codes = check_array(X, dtype=[np.float64, np.float32])  # [n, n_components]
-        return self.model_.decode(codes).astype(codes.dtype)
+        rows = self.model_.decode(codes).astype(codes.dtype)  # [n, d]
+        return rows if self.encoder_ is None else self.encoder_.inverse_transform(rows)
 
     def score_samples(self, X: ArrayLike) -> np.ndarray:
         """Return the RMSE of each row of X [n, d], negative, [n]."""

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import contextlib
+import functools
 import gc
 import math
+import os
 import zlib
 from collections.abc import Callable, Iterator, Sequence
 
@@ -71,6 +73,21 @@ def write(session: tf1.Session, values: dict[str, np.ndarray]) -> None:
     named = [variable for variable in variables if variable.op.name in values]
     initial_values = {v.initializer.inputs[1]: values[v.op.name] for v in named}
     session.run([v.initializer for v in named], initial_values)
+
+
+@functools.cache
+def first_process() -> int:
+    """Return the number of the process that has made a session first."""
+    return os.getpid()
+
+
+def require_no_fork() -> None:
+    """Raise a RuntimeError in a fork of a process with a session, where TensorFlow would hang."""
+    if first_process() != os.getpid():
+        raise RuntimeError(
+            "this process is a fork of one with a model, whose threads it does not have: start "
+            "processes with multiprocessing.get_context('spawn'), and load the model there"
+        )
 
 
 @contextlib.contextmanager

@@ -184,7 +184,7 @@ def residuals(
     unit = float(model.session.run(model._unit))
     fetches = {name: model._residuals[name] for name in names}
     for chunk in model._open_rows(data, target, condition).chunks():
-        scaled = model.session.run(fetches, model._feed(chunk))  # [m, target_dim] each
+        scaled = model._fetch(fetches, chunk)  # [m, target_dim] each
         yield {name: unit * part.astype(np.float64) for name, part in scaled.items()}
 
 

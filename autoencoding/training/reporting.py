@@ -79,7 +79,7 @@ class Reports:
         board.histograms(last, self.model.weights)
         if self.image_shape:
             some = next(self.rows.chunks()).part(slice(LOGGED))
-            decoded = self.model.session.run(self.model.decoded, self.model._feed(some))
+            decoded = self.model._fetch(self.model.decoded, some)
             pair = [a.reshape(-1, *self.image_shape) for a in (some.target, decoded)]
             board.images(last, "reconstructed", np.concatenate(pair, axis=2))
         board.flush()
