@@ -180,7 +180,7 @@ class Autoencoder:
         self.warm_up = checks.number("warm_up", warm_up, minimum=0, below=1)
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self.seed = checks.integer("seed", seed, minimum=0)
-        self.checkpoint = None if checkpoint is None else Path(checkpoint)
+        self.checkpoint = None if checkpoint is None else Path(checkpoint).expanduser()
         self._resolve_parts()
         variables.require_no_fork()
         self.graph = tf.Graph()
@@ -703,10 +703,20 @@ class Autoencoder:
 
     def _require_trained(self) -> TrainingState:
         self._require_open()
+        if self._state is None and self._changed_by_hand():
+            self._state = TrainingState(1, 0, 1, epochs=0, seed=self.seed, compiled=False)
         if self._state is None:
             name = type(self).__name__
             raise RuntimeError(f"this model is not trained: call train(data), or {name}.load(path)")
         return self._state
+
+    def _changed_by_hand(self) -> bool:
+        """Tell whether weights differ from their initial values, as after steps of `train_op`."""
+        values = variables.read(self.session)
+        self.session.run(self.init)
+        initial = variables.read(self.session, TRAINED)
+        variables.write(self.session, values)
+        return any((values[name] != initial[name]).any() for name in initial)
 
     def _require_trainable(self) -> None:
         self._require_open()

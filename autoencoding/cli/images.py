@@ -11,6 +11,7 @@ import contextlib
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -113,6 +114,7 @@ def run(args: Namespace, loaded: Images, own: np.ndarray | None = None) -> None:
     own : array, shape [1, height, width, channels], optional
         A further image, to be drawn first.
     """
+    Path(args.figure).parent.mkdir(parents=True, exist_ok=True)  # before the training, not after
     print("shape of the training data", rows(loaded.train).shape)
     arguments.quiet_tensorflow()
     from autoencoding.reports import figures, pages

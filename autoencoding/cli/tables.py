@@ -80,6 +80,7 @@ def parse(
         parser.error("--layers needs --model stacked or variational")
     if args.load:
         _refuse_training_options(parser, argv)
+    args.output = args.output or ("./scores" if args.load else "./table")
     return args
 
 
@@ -143,7 +144,7 @@ def run(table: Table, args: Namespace) -> None:
     print(f"{table.source}: {table.n_rows} rows{f'; {table.dialect}' if table.dialect else ''}")
     for remark in table.remarks:
         print(f"  {remark}")
-    folder = Path(args.output or ("./scores" if args.load else "./table"))
+    folder = Path(args.output)
     model, panels = (TableModel.load(args.load), []) if args.load else train(table, args)
     with model.model:
         results = model.results(table, args.contamination if args.load else None)
@@ -173,6 +174,7 @@ def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
     if args.resume:
         columns = Columns.from_json(same_table(args.checkpoint, known))
     rows = columns.encode(table)  # [n, d]
+    Path(args.output).mkdir(parents=True, exist_ok=True)  # before the training, not after
     options = {**arguments.of_model(args), **AutoencoderOutlierDetector.options_of(args.model)}
     options["scaling"] = None  # the columns are scaled
     if args.layers:

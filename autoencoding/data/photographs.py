@@ -26,7 +26,10 @@ SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".t
 
 
 def load_images(
-    path: str | os.PathLike[str], size: tuple[int, int] | None = None, channels: int = 1
+    path: str | os.PathLike[str],
+    size: tuple[int, int] | None = None,
+    channels: int = 1,
+    background: str = "white",
 ) -> tuple[NDArray[np.float32], int, int]:
     """Load photographs as rows.
 
@@ -39,6 +42,8 @@ def load_images(
         Height and width, in pixels, to resize every image to.
     channels : {1, 3}
         Gray (ITU-R BT.601 luma), or red, green and blue.
+    background : str
+        Colour behind what is transparent, as Pillow names it.
 
     Returns
     -------
@@ -54,12 +59,18 @@ def load_images(
     ValueError
         If a file is no sound image, or too large; if a folder has no image, or images of more
         than one size; if `size` is not positive; or `channels` is neither 1 nor 3.
+
+    Warns
+    -----
+    UserWarning
+        Numbers with a point are from 0 to 1, or whole ones of 16 bits from 0 to 4095, and are
+        taken for the whole range from black to white.
     """
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
     _require_channels(channels)
     files = _files(Path(path))
-    images = (_resize(_read(file, channels), size) for file in files)
+    images = (_resize(_read(file, channels, background), size) for file in files)
     first = next(images)  # [height, width, channels]
     rows = np.empty((len(files), first.size), np.float32)  # [n, height * width * channels]
     for row, file, image in zip(rows, files, chain([first], images), strict=True):
@@ -128,18 +139,20 @@ def _files(path: Path) -> list[Path]:
     return files
 
 
-def _read(file: Path, channels: int) -> NDArray[np.float32]:
+def _read(file: Path, channels: int, background: str) -> NDArray[np.float32]:
     """Read one image [height, width, channels], upright, 0 to 255."""
     with open(file, "rb") as opened, warnings.catch_warnings():
         warnings.simplefilter("error", Image.DecompressionBombWarning)
         try:
             with Image.open(opened, formats=FORMATS) as image:
                 _check_claim(image, os.fstat(opened.fileno()).st_size)
-                pixels = _decoded(ImageOps.exif_transpose(image), channels)
+                mode = image.mode
+                pixels = _decoded(ImageOps.exif_transpose(image), channels, background)
         except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
             raise ValueError(
                 f"{file}: not a sound image, replace or remove it ({error})"
             ) from error
+    pixels = _in_range(file, mode, pixels)
     if not (pixels.min() >= 0 and pixels.max() <= 255):
         raise ValueError(f"{file}: pixels must be from 0 to 255 (or 65535), save it with 8 bits")
     return pixels  # [height, width, channels]
@@ -151,14 +164,25 @@ def _check_claim(image: Image.Image, n_bytes: int) -> None:
         raise ValueError(f"it claims {image.height} x {image.width} pixels in {n_bytes} bytes")
 
 
-def _decoded(image: Image.Image, channels: int) -> NDArray[np.float32]:
+def _in_range(file: Path, mode: str, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
+    """Return pixels from 0 to 255, of a file whose own range is smaller than its type's."""
+    top = {"F": 1.0, "I;16": 4095 / 257}.get(mode, 0.0)
+    if not 0 < pixels.max() <= top:
+        return pixels
+    known = "from 0 to 1" if mode == "F" else "of 12 bits, from 0 to 4095"
+    warnings.warn(f"{file}: pixels are taken to be {known}", stacklevel=4)
+    return pixels * np.float32(255 / top)
+
+
+def _decoded(image: Image.Image, channels: int, background: str) -> NDArray[np.float32]:
     if image.mode == "F" or image.mode.startswith("I"):
         pixels = np.asarray(image, np.float32)[..., None]  # [height, width, 1]
         if image.mode != "F":  # 16 bits, which Pillow's own conversion would clip to white
             pixels = pixels / np.float32(257)
         return np.repeat(pixels, channels, axis=2)  # [height, width, channels]
     # By way of RGBA: from a palette with transparency Pillow takes no other without warning.
-    image = image.convert("RGBA").convert("RGB")
+    image = image.convert("RGBA")
+    image = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
     pixels = np.asarray(image.convert("F") if channels == 1 else image, np.float32)
     return pixels.reshape(*pixels.shape[:2], channels)  # [height, width, channels]
 

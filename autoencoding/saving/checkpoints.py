@@ -10,12 +10,14 @@ keeps the others to go on with. One process at a time trains into a folder, hold
 from __future__ import annotations
 
 import contextlib
+import errno
 import hashlib
 import json
 import os
 import re
+import tempfile
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -45,7 +47,9 @@ def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
         return
     try:
-        holding = FileLock(Path(folder) / LOCK).acquire(blocking=False)  # makes the folder, too
+        holding = FileLock(folder_of(folder) / LOCK).acquire(
+            blocking=False
+        )  # makes the folder, too
     except Timeout:
         raise BlockingIOError(
             f"{folder} is in use: another run trains into it; let it end, or give another folder"
@@ -78,7 +82,7 @@ def save(
     OSError
         The disk is full, or the folder can't be written to; what was saved before is whole.
     """
-    folder = Path(folder)  # the Saver makes it
+    folder = folder_of(folder)  # the Saver makes it
     number = 1 + max(_numbers(folder), default=0)
     try:
         with session.graph.as_default():
@@ -86,7 +90,9 @@ def save(
                 session, str(folder / "model"), global_step=number, write_meta_graph=False
             )
     except tf.errors.OpError as error:  # such as a full disk, in TensorFlow's terms
-        raise OSError(f"could not save to {folder}: {error.message}") from error
+        reason = error.message.partition("\n")[0]
+        number = errno.ENOSPC if "No space left" in reason else errno.EIO
+        raise OSError(number, f"could not save: {reason}", str(folder)) from error
     prefix = Path(path)
     if last is not None:
         np.savez(f"{prefix}{LAST}", **last)  # type: ignore[arg-type]
@@ -114,7 +120,7 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     ValueError
         It holds none that is whole; the message names the damaged file of the newest.
     """
-    folder = Path(folder)
+    folder = folder_of(folder)
     saves = sorted(_numbers(folder, ".json"), reverse=True)
     if not saves:
         raise FileNotFoundError(f"no checkpoint in {folder}: train with checkpoint={str(folder)!r}")
@@ -146,8 +152,8 @@ def restore(
     """
     require_same(prefix, manifest["variables"], shapes(session.graph))
     try:
-        with session.graph.as_default():
-            saver.restore(session, str(prefix))
+        with _no_pattern(prefix, manifest["files"]) as place, session.graph.as_default():
+            saver.restore(session, str(place))
     except (ValueError, tf.errors.OpError):
         for name in manifest["files"]:
             prefix.with_name(name).stat()
@@ -173,6 +179,25 @@ def shapes(graph: tf.Graph) -> dict[str, list[int]]:
     """Return the shape of every variable of a graph, by name."""
     variables = graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
     return {variable.op.name: variable.shape.as_list() for variable in variables}
+
+
+@contextlib.contextmanager
+def _no_pattern(prefix: Path, names: Iterable[str]) -> Iterator[Path]:
+    """Yield a prefix of the same files that TensorFlow does not take for a pattern of names."""
+    if "[" not in str(prefix):
+        yield prefix
+        return
+    with tempfile.TemporaryDirectory() as folder:
+        for name in names:
+            Path(folder, name).symlink_to(prefix.with_name(name).resolve())
+        yield Path(folder, prefix.name)
+
+
+def folder_of(path: str | os.PathLike[str]) -> Path:
+    """Return the folder of saves that a user names, or names one save or file of."""
+    path = Path(path).expanduser()
+    is_save = re.fullmatch(r"model-\d+(\..*)?", path.name)
+    return path.parent if is_save and not path.is_dir() else path
 
 
 def _numbers(folder: Path, suffix: str = "") -> set[int]:

@@ -20,6 +20,7 @@ if TYPE_CHECKING:
 
 
 LOGGED = 8  # images in the log
+RANGES = ((0.0, 1.0), (0.0, 255.0))  # black and white, of the images that are within
 
 
 class Reports:
@@ -80,7 +81,10 @@ class Reports:
         if self.image_shape:
             some = next(self.rows.chunks()).part(slice(LOGGED))
             decoded = self.model._fetch(self.model.decoded, some)
-            pair = [a.reshape(-1, *self.image_shape) for a in (some.target, decoded)]
+            low, high = float(some.target.min()), float(some.target.max())
+            low, high = next((r for r in RANGES if r[0] <= low and high <= r[1]), (low, high))
+            both = [(array - low) * (255 / (high - low)) for array in (some.target, decoded)]
+            pair = [array.reshape(-1, *self.image_shape) for array in both]
             board.images(last, "reconstructed", np.concatenate(pair, axis=2))
         board.flush()
 

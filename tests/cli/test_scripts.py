@@ -47,11 +47,10 @@ def test_main_takes_its_options(tmp_path):
     assert any((tmp_path / "a" / "b").glob("model-*.json"))
 
 
-@pytest.mark.parametrize("form", ["folder", "archive", "default"])
+@pytest.mark.parametrize("form", ["archive", "default"])
 def test_main_imgs_trains_on_one_class_and_draws(tmp_path, form):
     folder, _ = write_folder(tmp_path, 200)
     data = {
-        "folder": ["--data", folder],
         "archive": ["--data", write_archive(folder, tmp_path / "c.tar.gz")],
         "default": [],
     }[form]
