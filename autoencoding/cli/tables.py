@@ -27,6 +27,8 @@ if TYPE_CHECKING:
     from autoencoding.reports.figures import Panel
 
 SCORING = {"load", "score", "output", "contamination", "missing", *Dialect.__annotations__}
+DIALECT = {"missing", "separator", "decimal", "encoding"}  # options of any file
+SCORING = {"load", "score", "output", "contamination", *DIALECT}
 SHOWN = 20  # columns in the report, those with the largest errors
 
 
@@ -49,27 +51,7 @@ def parse(
     add("--layers", type=arguments.count, nargs="+", help="widths of the hidden layers")
     add("--contamination", type=arguments.share, help="share of outliers; 0.1 in training")
     add("--output", help="folder for the results; ./table in training, ./scores of new rows")
-    reading = parser.add_argument_group("how a table is read, where a guess is wrong")
-    add = reading.add_argument
-    add(
-        "--types",
-        nargs="+",
-        default=[],
-        type=_pair,
-        metavar="NAME=KIND",
-        help="of a column: number, category, time, id or drop",
-    )
-    add(
-        "--id",
-        nargs="+",
-        default=[],
-        metavar="NAME",
-        help="columns to carry into the results, not to learn from",
-    )
-    add("--missing", nargs="+", default=[], metavar="WORD", help="further words for an empty cell")
-    add("--separator", type=_character, help="between fields of text")
-    add("--decimal", choices=[".", ","], help="decimal mark of text")
-    add("--encoding", help="of text, such as cp1252")
+    _add_reading(parser)
     args = parser.parse_args(argv)
     if args.file and args.data:
         parser.error("give FILE or --data, not both")
@@ -84,16 +66,17 @@ def parse(
     return args
 
 
-SCORING = {
-    "load",
-    "score",
-    "output",
-    "contamination",
-    "missing",
-    "separator",
-    "decimal",
-    "encoding",
-}
+def _add_reading(parser: ArgumentParser) -> None:
+    reading = parser.add_argument_group("how a table is read, where a guess is wrong")
+    add = reading.add_argument
+    several: dict[str, Any] = {"nargs": "+", "default": []}
+    kinds = "number, category, time, id or drop"
+    add("--types", type=_pair, metavar="NAME=KIND", help=f"what a column is: {kinds}", **several)
+    add("--id", metavar="NAME", help="columns that come along, not to learn from", **several)
+    add("--missing", metavar="WORD", help="further words for an empty cell", **several)
+    add("--separator", type=_character, help="between fields of text")
+    add("--decimal", choices=[".", ","], help="decimal mark of text")
+    add("--encoding", help="of text, such as cp1252")
 
 
 def _refuse_training_options(parser: ArgumentParser, argv: Sequence[str] | None) -> None:

@@ -18,7 +18,7 @@ from autoencoding.parts import registry
 
 @dataclass(frozen=True)
 class Columns:
-    """What the columns of a table are, in a form that JSON takes.
+    """Keep what the columns of a table are, in a form that JSON takes.
 
     Parameters
     ----------

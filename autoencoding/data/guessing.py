@@ -1,4 +1,4 @@
-"""What a column of a table looks like: a number, a word, a time, or what only tells rows apart."""
+"""Guess what a column of a table is: numbers, words, times, or what only tells rows apart."""
 
 from __future__ import annotations
 

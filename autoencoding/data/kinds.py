@@ -1,4 +1,4 @@
-"""What a column of a table can be, and how its cells become numbers.
+"""Kinds of columns of a table: how their cells become numbers, and numbers become cells.
 
 A kind is decided once, from the table that a model is trained on, and is kept with the model, so
 that the same cells are the same numbers in every later file, whatever stands beside them. These
