@@ -81,7 +81,7 @@ class Cells:
             return self.array.null_count, []
         if self._plain is not None:
             count = int(np.isnan(self._plain).sum())
-            if count == (pc.sum(pc.equal(self.array, "")).as_py() or 0):
+            if count == self.array.null_count:
                 return count, []
         words, codes = self.coded
         none = np.array([word is None for word in words])
@@ -140,8 +140,7 @@ class Cells:
     def _plain(self) -> np.ndarray | None:
         """Text as float64 [n], or None if it has anything but plain numbers and empty cells."""
         try:
-            plain = pc.if_else(pc.equal(self.array, ""), None, self.array)
-            return plain.cast(pa.float64()).to_numpy(zero_copy_only=False)
+            return self.array.cast(pa.float64()).to_numpy(zero_copy_only=False)
         except pa.ArrowInvalid:
             return None
 

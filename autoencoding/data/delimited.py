@@ -37,6 +37,8 @@ class Dialect:
 def read(path: Path, given: Dialect) -> tuple[dict[str, pa.Array], Dialect, list[str]]:
     """Read a text file with a line of names; return columns of text [n], dialect and remarks.
 
+    Empty fields are null.
+
     Every record after the names is a row. A blank line is a row of empty cells, but at the end of
     the file it is none.
 
@@ -150,7 +152,9 @@ def _parsed(text: str, separator: str, names: list[str]) -> dict[str, pa.Array]:
             delimiter=separator, newlines_in_values=True, ignore_empty_lines=False
         ),
         pyarrow.csv.ConvertOptions(
-            column_types=dict.fromkeys(names, pa.string()), strings_can_be_null=False
+            column_types=dict.fromkeys(names, pa.string()),
+            null_values=[""],
+            strings_can_be_null=True,
         ),
     )
     return {name: table[name].combine_chunks() for name in names}
@@ -169,7 +173,7 @@ def _repaired(text: str, separator: str, names: list[str]) -> tuple[dict[str, pa
                 f"line {line} must have {width} fields, as the line of names has, got "
                 f"{len(fields)}: {separator.join(fields):.60}"
             )
-        rows.append(fields)
+        rows.append([field or None for field in fields])
     remarks = [f"an empty last field is dropped in {dropped} of {len(rows)} rows"] * (dropped > 0)
     columns = zip(*rows, strict=True) if rows else [[]] * width
     return {n: pa.array(c, pa.string()) for n, c in zip(names, columns, strict=True)}, remarks

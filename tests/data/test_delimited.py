@@ -55,11 +55,12 @@ def test_other_encodings_are_asked_for(read):
 @pytest.mark.parametrize(
     ("content", "columns"),
     [
-        ("v\n1.0\n\n3.0\n4.0\n\n90.0\n", {"v": ["1.0", "", "3.0", "4.0", "", "90.0"]}),
-        ("a,b\n1,2\n\n3,4\n\n\n", {"a": ["1", "", "3"], "b": ["2", "", "4"]}),
+        ("v\n1.0\n\n3.0\n4.0\n\n90.0\n", {"v": ["1.0", None, "3.0", "4.0", None, "90.0"]}),
+        ("a,b\n1,2\n\n3,4\n\n\n", {"a": ["1", None, "3"], "b": ["2", None, "4"]}),
         ('a,b\n1,"x\n\ny"\n3,4', {"a": ["1", "3"], "b": ["x\n\ny", "4"]}),
         ("a,b\r\n1,2\r\n3,4\r\n", {"a": ["1", "3"], "b": ["2", "4"]}),
         ('a,b\n"he said ""no""",2\n', {"a": ['he said "no"'], "b": ["2"]}),
+        ('a,b\n,""\nx,\n', {"a": [None, "x"], "b": [None, None]}),
         ("a,b\n", {"a": [], "b": []}),
     ],
 )
