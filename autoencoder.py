@@ -180,7 +180,7 @@ class Autoencoder:
         self.warm_up = checks.number("warm_up", warm_up, minimum=0, below=1)
         seed = int(np.random.SeedSequence().generate_state(1)[0]) if seed is None else seed
         self.seed = checks.integer("seed", seed, minimum=0)
-        self.checkpoint = None if checkpoint is None else Path(checkpoint).expanduser()
+        self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self._resolve_parts()
         variables.require_no_fork()
         self.graph = tf.Graph()
@@ -670,7 +670,7 @@ class Autoencoder:
         alone = len(chunk.x) == 1
         rows = {k: np.repeat(a, 2, axis=0) if alone else a for k, a in chunk.inputs.items()}
         feed = {(inputs or self._inputs)[name]: array for name, array in rows.items()}
-        values = self.session.run(fetch, feed | (more or {}))
+        values = self.session.run(fetch, {**feed, **(more or {})})
         return tf.nest.map_structure(lambda value: value[:1], values) if alone else values
 
     def _run(

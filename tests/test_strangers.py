@@ -372,7 +372,9 @@ def test_case_and_container_do_not_matter(name):
 # L: paths; S: what is checked last; W: TensorFlow's words; X: trained by hand
 
 
-@pytest.mark.parametrize("name", ["m[1]", "a*b", "a?b{c}", "ü ö", "~/kept", "deep/er.ckpt"])
+@pytest.mark.parametrize(
+    "name", ["m[1]", "a*b", "a?b{c}", "ü ö", "~/kept", "deep/er.ckpt", "model-7"]
+)
 def test_any_path_is_saved_to_and_loaded_from(name, iris, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
     with Autoencoder(4, 2, epoch=2, seed=0, checkpoint=name) as ae:

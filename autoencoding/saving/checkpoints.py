@@ -47,7 +47,7 @@ def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
         return
     try:
-        holding = FileLock(folder_of(folder) / LOCK).acquire(
+        holding = FileLock(Path(folder).expanduser() / LOCK).acquire(
             blocking=False
         )  # makes the folder, too
     except Timeout:
@@ -82,7 +82,7 @@ def save(
     OSError
         The disk is full, or the folder can't be written to; what was saved before is whole.
     """
-    folder = folder_of(folder)  # the Saver makes it
+    folder = Path(folder).expanduser()  # the Saver makes it
     number = 1 + max(_numbers(folder), default=0)
     try:
         with session.graph.as_default():
@@ -120,7 +120,7 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     ValueError
         It holds none that is whole; the message names the damaged file of the newest.
     """
-    folder = folder_of(folder)
+    folder = _folder_of(folder)
     saves = sorted(_numbers(folder, ".json"), reverse=True)
     if not saves:
         raise FileNotFoundError(f"no checkpoint in {folder}: train with checkpoint={str(folder)!r}")
@@ -193,11 +193,10 @@ def _no_pattern(prefix: Path, names: Iterable[str]) -> Iterator[Path]:
         yield Path(folder, prefix.name)
 
 
-def folder_of(path: str | os.PathLike[str]) -> Path:
-    """Return the folder of saves that a user names, or names one save or file of."""
+def _folder_of(path: str | os.PathLike[str]) -> Path:
+    """Return the folder of saves that a user names, or names a save or a file of."""
     path = Path(path).expanduser()
-    is_save = re.fullmatch(r"model-\d+(\..*)?", path.name)
-    return path.parent if is_save and not path.is_dir() else path
+    return path.parent if path.is_file() or Path(f"{path}.index").is_file() else path
 
 
 def _numbers(folder: Path, suffix: str = "") -> set[int]:

@@ -82,7 +82,8 @@ class Reports:
             some = next(self.rows.chunks()).part(slice(LOGGED))
             decoded = self.model._fetch(self.model.decoded, some)
             low, high = float(some.target.min()), float(some.target.max())
-            low, high = next((r for r in RANGES if r[0] <= low and high <= r[1]), (low, high))
+            own = low, max(high, low + 1)
+            low, high = next((r for r in RANGES if r[0] <= low and high <= r[1]), own)
             both = [(array - low) * (255 / (high - low)) for array in (some.target, decoded)]
             pair = [array.reshape(-1, *self.image_shape) for array in both]
             board.images(last, "reconstructed", np.concatenate(pair, axis=2))
