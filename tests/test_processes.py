@@ -35,7 +35,7 @@ def answer(queue, task):
 
 
 @pytest.fixture
-def asked(iris):
+def asked():
     """A function that runs a task in a fork, and returns what it raised, within a second."""
 
     def ask(task):

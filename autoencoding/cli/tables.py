@@ -26,9 +26,8 @@ if TYPE_CHECKING:
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports.figures import Panel
 
-SCORING = {"load", "score", "output", "contamination", "missing", *Dialect.__annotations__}
-DIALECT = {"missing", "separator", "decimal", "encoding"}  # options of any file
-SCORING = {"load", "score", "output", "contamination", *DIALECT}
+READING = {"missing", "separator", "decimal", "encoding"}  # options of any file
+SCORING = {"load", "score", "output", "contamination", *READING}
 SHOWN = 20  # columns in the report, those with the largest errors
 
 
@@ -61,7 +60,9 @@ def parse(
     if args.layers and "layers" not in MODELS[args.model].for_images:
         parser.error("--layers needs --model stacked or variational")
     if args.load:
-        _refuse_training_options(parser, argv)
+        unset = Namespace(**dict.fromkeys(vars(args), None))
+        given = {name for name, value in vars(parser.parse_args(argv, unset)).items() if value}
+        _refuse_training_options(parser, given)
     args.output = args.output or ("./scores" if args.load else "./table")
     return args
 
@@ -79,10 +80,8 @@ def _add_reading(parser: ArgumentParser) -> None:
     add("--encoding", help="of text, such as cp1252")
 
 
-def _refuse_training_options(parser: ArgumentParser, argv: Sequence[str] | None) -> None:
+def _refuse_training_options(parser: ArgumentParser, given: set[str]) -> None:
     """End the script where an option is given that only matters in training."""
-    unset = Namespace(**dict.fromkeys(vars(parser.parse_args(argv)), None))
-    given = {name for name, value in vars(parser.parse_args(argv, unset)).items() if value}
     if given - SCORING:
         options = ", ".join(f"--{name.replace('_', '-')}" for name in sorted(given - SCORING))
         parser.error(f"{options}: only in training, not with --load")
@@ -130,7 +129,9 @@ def run(table: Table, args: Namespace) -> None:
     folder = Path(args.output)
     model, panels = (TableModel.load(args.load), []) if args.load else train(table, args)
     with model.model:
-        results = model.results(table, args.contamination if args.load else None)
+        if args.load and args.contamination is not None:
+            model = model.calibrated(model.columns.encode(table), args.contamination)
+        results = model.results(table)
     outliers = results["outliers"]
     paths = write(results, folder, table.source)
     worst = outliers.sort_values("score", ascending=False).head(10)
@@ -145,7 +146,7 @@ def run(table: Table, args: Namespace) -> None:
 def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
     """Train a model as the options say and save it; print how well it does, and draw that."""
     from autoencoding.data.encoding import Columns
-    from autoencoding.estimators.outliers import AutoencoderOutlierDetector, mean_errors
+    from autoencoding.estimators.outliers import AutoencoderOutlierDetector
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports import figures
     from autoencoding.reports.evaluation import evaluate
@@ -170,8 +171,7 @@ def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
         evaluation = evaluate(ae, rows)  # the table shows PCA's all the same
     print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each\n{evaluation}")
     contamination = 0.1 if args.contamination is None else args.contamination
-    threshold = float(np.quantile(mean_errors(ae, rows), 1 - contamination))
-    model = TableModel(ae, columns, threshold, args.id)
+    model = TableModel(ae, columns, np.inf, args.id).calibrated(rows, contamination)
     model.save(args.checkpoint)
     errors = {"model": evaluation.features["rmse"], "mean row": evaluation.features["mean_rmse"]}
     return model, [
@@ -212,7 +212,7 @@ def write(results: Mapping[str, pd.DataFrame], folder: Path, source: str) -> lis
     folder.mkdir(parents=True, exist_ok=True)
     paths = []
     for name, table in results.items():
-        if Path(source).suffix == ".parquet":
+        if Path(source).suffix.lower() == ".parquet":
             paths.append(folder / f"{name}.parquet")
             table.to_parquet(paths[-1], index=False)
         else:

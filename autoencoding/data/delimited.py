@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import gzip
 import io
-import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -14,11 +13,12 @@ from pathlib import Path
 import pyarrow as pa
 import pyarrow.csv
 
+from autoencoding.data.cells import NUMBER
+
 SEPARATORS = ",;\t|"
 SAMPLE = 200  # records that a separator and a decimal mark are judged by
 SAMPLE_SIZE = 1 << 20  # characters that these are looked for in
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
-NUMBER = r"^[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?$"  # with a point
 
 
 @dataclass(frozen=True)
@@ -37,10 +37,8 @@ class Dialect:
 def read(path: Path, given: Dialect) -> tuple[dict[str, pa.Array], Dialect, list[str]]:
     """Read a text file with a line of names; return columns of text [n], dialect and remarks.
 
-    Empty fields are null.
-
-    Every record after the names is a row. A blank line is a row of empty cells, but at the end of
-    the file it is none.
+    Empty fields are null. Every record after the names is a row. A blank line is a row of empty
+    cells, but at the end of the file it is none.
 
     Raises
     ------
@@ -58,7 +56,7 @@ def read(path: Path, given: Dialect) -> tuple[dict[str, pa.Array], Dialect, list
     decimal = given.decimal or _decimal(some[1:], separator)
     if len(names) == 1 and not given.separator:
         remarks.append("one column alone: if it has more, give the separator")
-    if all(re.match(NUMBER, field.strip()) for field in some[0]):
+    if all(NUMBER.fullmatch(field.strip()) for field in some[0]):
         remarks.append(f"the first line, {', '.join(some[0][:4])}, is taken for names of columns")
     dialect = Dialect(separator, decimal, encoding)
     try:
@@ -122,8 +120,8 @@ def _separator(text: str) -> str:
 def _decimal(records: list[list[str]], separator: str) -> str:
     """Return the mark with which more cells are numbers; a point if there is no difference."""
     cells = [field.strip() for fields in records for field in fields]
-    points = sum("." in cell and bool(re.match(NUMBER, cell)) for cell in cells)
-    commas = sum("," in cell and bool(re.match(NUMBER, cell.replace(",", "."))) for cell in cells)
+    points = sum("." in cell and bool(NUMBER.fullmatch(cell)) for cell in cells)
+    commas = sum("," in cell and bool(NUMBER.fullmatch(cell.replace(",", "."))) for cell in cells)
     return "," if commas > points and separator != "," else "."
 
 

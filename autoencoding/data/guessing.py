@@ -16,7 +16,8 @@ DENSE = 1.2  # times as many whole numbers as rows, in a range that these nearly
 NAMES = re.compile(r"ids?|uuid|guid|key|index|idx|nr|no|number|serial|record|phone|unnamed")
 
 IDENTIFIER = LeftOut("an identifier")  # of whole numbers
-TYPES = ("number", "category", "time", "id", "drop")  # what a user may say that a column is
+LEARNT = {kind.name: kind for kind in (Number, Category, Time)}
+TYPES = (*LEARNT, "id", "drop")  # what a user may say that a column is
 
 
 def choose(cells: Cells, said: str | None = None) -> Kind:
@@ -27,12 +28,8 @@ def choose(cells: Cells, said: str | None = None) -> Kind:
     ValueError
         A cell is not of the kind that was said; or it is infinite.
     """
-    if said == "number":
-        return Number.of(cells)
-    if said == "time":
-        return Time.of(cells)
-    if said == "category":
-        return Category.of(cells)
+    if said in LEARNT:
+        return LEARNT[said].of(cells)
     if said is not None:
         return LeftOut("as you said" if said == "drop" else "an identifier, as you said")
     kind = cells.array.type

@@ -86,8 +86,8 @@ def read(
     ----------
     path : path
         Text with a line of names (`.csv`, `.tsv`, `.txt`, also with `.gz`), `.parquet`, `.npy` with
-        an array [n, d], or `.npz` with one, or with one that is called X. With further packages
-        `.zst` and `.xlsx`. Case does not matter.
+        an array [n, d], or `.npz` with one, or with one that is called X. Text may
+        end with `.zst`, too, and `.xlsx` needs openpyxl. Case does not matter.
     dialect : Dialect, optional
         Of text, where it is not to be found out.
     missing : sequence of str

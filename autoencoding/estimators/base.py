@@ -79,10 +79,10 @@ class AutoencoderEstimator(BaseEstimator):
 
         A data frame of mixed columns, or with gaps, is encoded.
         """
-        if not reset:
-            check_is_fitted(self)
         if reset:
             self.encoder_ = TableEncoder().fit(X) if needs_encoding(X) else None
+        else:
+            check_is_fitted(self)
         if self.encoder_ is None:
             options = {"dtype": [np.float64, np.float32], "accept_sparse": "csr"}
             return validate_data(self, X, reset=reset, **options)

@@ -172,5 +172,10 @@ def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
 
 def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
     """Return the part of each feature in the mean absolute error of each row [n, d], [n, d]."""
+    return absolute_errors(model, rows) / rows.shape[1]  # [n, d]
+
+
+def absolute_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
+    """Return the absolute error of each number of rows [n, d], in units of the scaling, [n, d]."""
     chunks = residuals(model, rows, names=["model"])
-    return np.concatenate([np.abs(chunk["model"]) for chunk in chunks]) / rows.shape[1]  # [n, d]
+    return np.concatenate([np.abs(chunk["model"]) for chunk in chunks])  # [n, d]

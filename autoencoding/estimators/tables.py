@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Self
 
 import numpy as np
@@ -14,7 +14,7 @@ from autoencoder import Autoencoder
 from autoencoding.data.encoding import Columns
 from autoencoding.data.kinds import Time
 from autoencoding.data.tables import Table
-from autoencoding.estimators.outliers import attributions, mean_errors
+from autoencoding.estimators.outliers import absolute_errors, mean_errors
 from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
 
@@ -70,22 +70,22 @@ class TableModel:
             ) from error
         return cls(from_save(prefix, manifest), columns, threshold, table["carried"])
 
-    def results(self, table: Table, contamination: float | None = None) -> dict[str, pd.DataFrame]:
-        """Return codes, reconstructions and outliers of a table by name, a row for each row.
+    def calibrated(self, rows: np.ndarray, contamination: float) -> Self:
+        """Return the model with that threshold which a share of encoded rows [n, d] is above."""
+        threshold = np.quantile(mean_errors(self.model, rows), 1 - contamination)
+        return replace(self, threshold=float(threshold))
 
-        Outliers have scores above the threshold, or are a share of these rows if that is given.
-        """
+    def results(self, table: Table) -> dict[str, pd.DataFrame]:
+        """Return codes, reconstructions and outliers of a table by name, a row for each row."""
         rows = self.columns.encode(table)  # [n, d]
         codes = self.model.encode(rows)  # [n, hidden_dim]
         names = [f"code{number}" for number in range(codes.shape[1])]
-        scores = mean_errors(self.model, rows)  # [n]
-        threshold = self.threshold
-        if contamination is not None:
-            threshold = float(np.quantile(scores, 1 - contamination))
-        causes = self._causes(self.columns.of_columns(attributions(self.model, rows)))
+        errors = absolute_errors(self.model, rows)  # [n, d]
+        scores = errors.mean(axis=1)  # [n], as `mean_errors`
+        causes = self._causes(self.columns.of_columns(errors))
         along = self._along(table)
         decoded = self.columns.decode(self.model.reconstruct(rows))
-        row, found = np.arange(len(scores)), scores > threshold  # [n] each
+        row, found = np.arange(len(scores)), scores > self.threshold  # [n] each
         parts = {
             "codes": [along, pd.DataFrame(codes, columns=names)],
             "reconstructions": [along, decoded.drop(columns=[*along], errors="ignore")],
@@ -104,7 +104,7 @@ class TableModel:
         return table.frame([*dict.fromkeys([*table.index, *self.carried, *times])])
 
     def _causes(self, errors: np.ndarray) -> pd.DataFrame:
-        """Return the columns with most of each row's score, and their shares of it."""
+        """Return the columns with most of each row's errors, and their shares of them."""
         order = np.argsort(-errors, axis=1, kind="stable")[:, :CAUSES]  # [n, causes]
         total = np.maximum(errors.sum(axis=1, keepdims=True), 1e-30)  # [n, 1]
         shares = np.take_along_axis(errors, order, axis=1) / total
