@@ -22,6 +22,7 @@ import tensorflow.compat.v1 as tf1
 from numpy.typing import ArrayLike
 
 from autoencoding import checks
+from autoencoding.data import memory
 from autoencoding.data.rows import Chunk, Rows, RowsLike, open_rows
 from autoencoding.data.statistics import Baselines
 from autoencoding.parts import corruptions, registry, variables
@@ -118,6 +119,8 @@ class Autoencoder:
     ------
     TypeError, ValueError
         A parameter is of the wrong type or out of range, or parts can't be combined.
+    MemoryError
+        The variables need more than there is; to train, three times as much is needed.
 
     Examples
     --------
@@ -187,6 +190,7 @@ class Autoencoder:
         with variables.collector_paused(), self.graph.as_default():
             self._build()
         self.graph.finalize()
+        self._require_memory(copies=2)  # while it is initialised
         self.session = tf1.Session(graph=self.graph, config=config or variables.default_config())
         self.session.run(self.init)
         self._state: TrainingState | None = None  # None until trained or restored
@@ -246,6 +250,7 @@ class Autoencoder:
         reconstruction = self.loss_function.activation(self._pass.output)  # [n, target_dim], scaled
         decoded = self._target_scaler.unscale(reconstruction)  # [n, target_dim], raw
         self.decoded = tf.identity(decoded, name="decode/decoded")  # [n, target_dim]
+        self._scaled_of = {self.decoded.name: (reconstruction, "target")}  # of raw tensors
 
         # By default RMSE = sqrt(mean((target - decoded)^2)) over all entries (`losses.RMSE`)
         self._row_errors = self._errors(self._scaled, self._pass)  # [n]
@@ -667,11 +672,23 @@ class Autoencoder:
 
         One row is fed twice: a matrix of one is multiplied otherwise, which changes the last bits.
         """
+        feed = self._feed(chunk, inputs)
         alone = len(chunk.x) == 1
-        rows = {k: np.repeat(a, 2, axis=0) if alone else a for k, a in chunk.inputs.items()}
-        feed = {(inputs or self._inputs)[name]: array for name, array in rows.items()}
+        if alone:
+            feed = {tensor: np.repeat(array, 2, axis=0) for tensor, array in feed.items()}
         values = self.session.run(fetch, {**feed, **(more or {})})
         return tf.nest.map_structure(lambda value: value[:1], values) if alone else values
+
+    def _feed(self, chunk: Chunk, inputs: loop.Inputs | None) -> dict[tf.Tensor, np.ndarray]:
+        """Return the feed of rows: as they are, or scaled in float64 where the model needs it."""
+        float64 = {} if self._state is None else self._state.float64
+        if inputs is not None or not float64:
+            return {(inputs or self._inputs)[name]: rows for name, rows in chunk.inputs.items()}
+        raw = dict(chunk.inputs)
+        if chunk.target.shape[1] == self.target_dim:
+            raw["target"] = chunk.target  # [m, target_dim]
+        scaled = {k: float64[k].scaled(rows) if k in float64 else rows for k, rows in raw.items()}
+        return {self._scaled[name]: rows for name, rows in scaled.items()}
 
     def _run(
         self,
@@ -685,16 +702,30 @@ class Autoencoder:
         The key of random numbers is the placeholder [2] of their seed, the seed, and a number to
         which that of each chunk's first row is added.
         """
+        float64 = {} if self._state is None else self._state.float64
+        scaled, name = self._scaled_of.get(fetch.name, (fetch, "")) if float64 else (fetch, "")
         results, start = [], 0
         for chunk in rows.chunks():
             seed = {} if key is None else {key[0]: [key[1], key[2] + start]}
-            results.append(self._fetch(fetch, chunk, inputs, seed))
+            values = self._fetch(scaled, chunk, inputs, seed)
+            results.append(float64[name].raw(values) if name else values)
             start += len(chunk.x)
         return results[0] if len(results) == 1 else np.concatenate(results)
 
     def _shaped_as(self, data: RowsLike, rows: np.ndarray, name: str) -> np.ndarray:
         """Return rows [n, d] as images if the data that a caller gave are images."""
-        return rows.reshape(-1, *self._shapes[name]) if getattr(data, "ndim", 2) > 2 else rows
+        images, shape = getattr(data, "ndim", 2) > 2, self._shapes["x"]
+        if len(shape) == 3 and not hasattr(data, "ndim") and hasattr(data, "__getitem__"):
+            images = np.shape(data[0]) in (shape, shape[:2])
+        return rows.reshape(-1, *self._shapes[name]) if images else rows
+
+    def _require_memory(self, copies: int) -> None:
+        """Raise a MemoryError if there is not enough for so many copies of all variables."""
+        memory.require(
+            copies * variables.size(self.graph),
+            f"a model of rows of {self.input_dim:,} and codes of {self.hidden_dim:,}",
+            "make the rows smaller, as images by a smaller size, or the code",
+        )
 
     def _require_open(self) -> None:
         variables.require_no_fork()

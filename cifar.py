@@ -234,10 +234,12 @@ def _opened(path: Path) -> Iterator[list[tuple[IO[bytes], str]]]:
 
 def _members(path: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
     """Open what an archive has of FILES; regular files only, and nothing touches the disk."""
-    archive = stack.enter_context(_BoundedGzip(path))
+    with open(path, "rb") as opened:
+        zipped = opened.read(2) == b"\x1f\x8b"
+    archive = stack.enter_context(_BoundedGzip(path)) if zipped else None
     files: dict[str, IO[bytes] | None] = {}
     try:
-        tar = stack.enter_context(tarfile.TarFile(fileobj=archive))
+        tar = stack.enter_context(tarfile.TarFile(path, fileobj=archive))
         for member in islice(tar, 100):  # the official archive has nine; a bomb has no end
             folder, name = posixpath.split(posixpath.normpath(member.name))
             if folder == FOLDER and name in FILES and member.isreg():
@@ -246,7 +248,8 @@ def _members(path: Path, stack: ExitStack) -> dict[str, IO[bytes]]:
         raise DamagedError(
             f"{path}: not a .tar.gz, or a damaged one, get it again ({error!r:.200})"
         ) from error
-    archive.left = MAX_ARCHIVE
+    if archive is not None:
+        archive.left = MAX_ARCHIVE
     present = {name: file for name, file in files.items() if file is not None}
     missing = [name for name in FILES if name not in present]
     if missing:

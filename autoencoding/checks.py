@@ -20,7 +20,7 @@ def integer(name: str, value: Any, minimum: int = 1) -> int:
             raise TypeError
         number = operator.index(value)
     except TypeError:
-        raise TypeError(f"{name} must be a whole number, got {value!r}") from None
+        raise TypeError(f"{name} must be a whole number, got {_shown(value)}") from None
     if number < minimum:
         raise ValueError(f"{name} must be at least {minimum}, got {number}")
     if number >= 2**63:
@@ -38,7 +38,7 @@ def number(
 ) -> float:
     """Check a real number that is finite as float32 and within its limits."""
     if not is_number(value):
-        raise TypeError(f"{name} must be a number, got {value!r}")
+        raise TypeError(f"{name} must be a number, got {_shown(value)}")
     with np.errstate(over="ignore"):
         rounded = np.float32(value)
     if not (np.isfinite(rounded) and rounded >= minimum and rounded > above and value < below):
@@ -47,9 +47,14 @@ def number(
             f"{word} {limit:g}" for word, limit in limits if abs(limit) < math.inf
         )
         raise ValueError(
-            f"{name} must be finite as float32, {within}".rstrip(", ") + f", got {value!r}"
+            f"{name} must be finite as float32, {within}".rstrip(", ") + f", got {_shown(value)}"
         )
     return float(value)
+
+
+def _shown(value: Any) -> str:
+    """Return a value for a message; NumPy's numbers as Python's."""
+    return repr(value.item() if isinstance(value, np.generic) else value)
 
 
 def is_number(value: Any) -> bool:
@@ -99,10 +104,13 @@ def rows(name: str, value: Any, shape: tuple[int, ...]) -> np.ndarray:
         array = array.reshape(len(array), columns)  # [n, d]
     if array.ndim != 2:
         hint = "; one row is reshape(1, -1)" if array.ndim == 1 else ""
+        if array.ndim > 2 and math.prod(array.shape[1:]) == columns:
+            hint = f"; as rows they are reshape({len(array)}, {columns})"
         images = f", or be images {list(shape)}" if len(shape) == 3 else ""
         raise ValueError(f"{name} must have 2 dimensions{images}, got shape {array.shape}{hint}")
     if array.shape[1] != columns:
-        raise ValueError(f"{name} must have {columns} columns, got {array.shape[1]}")
+        hint = f"; one image is reshape(1, {columns})" if array.size == columns else ""
+        raise ValueError(f"{name} must have {columns} columns, got {array.shape[1]}{hint}")
     if not len(array):
         raise ValueError(f"{name} must have at least one row, got shape {array.shape}")
     return array  # [n, d]
@@ -168,10 +176,23 @@ def _real(name: str, value: Any) -> np.ndarray:
         if array.dtype.kind == "O":
             array = _numbers(array)
     except (TypeError, ValueError, OverflowError) as error:
+        if _is_pair(value) or (isinstance(value, (list, tuple)) and value and _is_pair(value[0])):
+            raise ValueError(
+                f"{name} must be rows alone, got pairs, such as of rows and labels: give the first "
+                "of each pair"
+            ) from None
         raise ValueError(f"{name} must be an array of numbers: {error}") from None
     if array.dtype.kind not in "biuf":
         raise ValueError(f"{name} must hold real numbers, got dtype {array.dtype}")
     return array
+
+
+def _is_pair(value: Any) -> bool:
+    """Tell whether this is a pair of unlike things, as data sets with labels give them."""
+    if not isinstance(value, (list, tuple)) or len(value) != 2:
+        return False
+    first, second = (getattr(part, "shape", ()) for part in value)
+    return tuple(first) != tuple(second)
 
 
 def _numbers(array: np.ndarray) -> np.ndarray:

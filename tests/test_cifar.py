@@ -415,10 +415,12 @@ def test_what_is_no_whole_archive_is_one_error(archive, folder, tmp_path):
     whole = archive.read_bytes()
     plain = pack(tmp_path / "plain", *files_of(folder).items(), target="w").read_bytes()
     parts = [whole[: len(whole) * percent // 100] for percent in range(0, 100, 3)]
-    for content in (*parts, b"<html>", plain, gzip.compress(b""), gzip.compress(b"text")):
+    for content in (*parts, b"<html>", plain[:5000], gzip.compress(b""), gzip.compress(b"text")):
         archive.write_bytes(content)
         with pytest.raises(cifar.DamagedError, match="c.tar.gz: not a .tar.gz, or a damaged one"):
             cifar.load(archive)
+    archive.write_bytes(plain)
+    assert len(cifar.load(archive).train) == 50
 
 
 def claim(name, size, kind=tarfile.REGTYPE):

@@ -1,30 +1,21 @@
 """Strangers' tables: kinds of fault A to K, each by several instances."""
 
-import contextlib
 import csv
 import json
-from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image
-from strangers import planted, table, worst
+from strangers import QUICK, N, mixed, planted, table, worst
 
-from autoencoder import Autoencoder
 from autoencoding.data import tables
 from autoencoding.data.encoding import Columns
-from autoencoding.data.photographs import load_images
 from autoencoding.data.tables import of_frame
 from autoencoding.estimators.outliers import mean_errors
 from autoencoding.estimators.tables import TableModel
 from autoencoding.models import create
-from autoencoding.training.tensorboard import Board
-
-QUICK = "--seed 0 --epochs 1 --hidden 2"
-N = 60
 
 
 def kind_of(column, name="x", form="csv"):
@@ -36,23 +27,6 @@ def kind_of(column, name="x", form="csv"):
     else:
         frame = of_frame(frame)
     return str(Columns.of(frame).kinds[name])
-
-
-def mixed(n_rows=N, seed=0):
-    """A table of all kinds of columns, with gaps."""
-    generator = np.random.default_rng(seed)
-    frame = pd.DataFrame(
-        {
-            "amount": generator.lognormal(5, 2, n_rows),
-            "count": generator.integers(0, 9, n_rows),
-            "on": generator.choice([True, False], n_rows),
-            "town": generator.choice(["Ulm", "Bonn, West", 'the "Hof"'], n_rows).astype(object),
-            "when": pd.date_range("2024-01-01", periods=n_rows, freq="7h"),
-        }
-    )
-    frame.loc[::7, "amount"] = np.nan
-    frame.loc[3::9, "town"] = None
-    return frame
 
 
 # A: text of many values, identifiers
@@ -367,100 +341,3 @@ def test_names_and_an_index_come_along():
 def test_case_and_container_do_not_matter(name):
     mixed().to_csv(name, index=False, compression="gzip" if "z" in name.lower() else None)
     assert tables.read(name).n_rows == N
-
-
-# L: paths; S: what is checked last; W: TensorFlow's words; X: trained by hand
-
-
-@pytest.mark.parametrize(
-    "name", ["m[1]", "a*b", "a?b{c}", "ü ö", "~/kept", "deep/er.ckpt", "model-7"]
-)
-def test_any_path_is_saved_to_and_loaded_from(name, iris, tmp_path, monkeypatch):
-    monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with Autoencoder(4, 2, epoch=2, seed=0, checkpoint=name) as ae:
-        ae.train(iris, verbose=False)
-        codes = ae.encode(iris)
-    folder = Path(name).expanduser()
-    assert folder.is_dir()
-    for path in (name, folder / "model-1.index", folder / "model-1"):
-        with Autoencoder.load(path) as again:
-            assert np.array_equal(again.encode(iris), codes)
-
-
-def test_a_folder_for_results_is_made_before_the_training(tmp_path):
-    mixed().to_csv("b.csv", index=False)
-    (tmp_path / "file").write_text("")
-    with pytest.raises(SystemExit, match="file"):
-        table("b.csv", QUICK, "--output file/results")
-    assert not (tmp_path / "table.ckpt").exists()
-    _, outliers = table("b.csv", QUICK, "--output new/results")
-    assert len(outliers) == N
-
-
-def test_what_was_trained_by_hand_can_be_saved_and_used(iris, tmp_path):
-    centred = iris - iris.mean(axis=0)
-    with Autoencoder(4, 2, seed=0, checkpoint=None) as ae:
-        with pytest.raises(RuntimeError, match="not trained"):
-            ae.save(tmp_path / "none")
-        for _ in range(20):
-            ae.session.run([ae.loss, ae.train_op], {ae.x: centred})
-        fed = ae.session.run(ae.encoded, {ae.x: centred})
-        ae.save(tmp_path / "kept")
-        assert np.array_equal(ae.encode(centred), fed)
-    with Autoencoder.load(tmp_path / "kept") as again:
-        assert np.array_equal(again.encode(centred), fed)
-
-
-# N, O: pictures; T: masks; V: TensorBoard
-
-
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "L tRNS", "RGB tRNS"])
-def test_what_is_transparent_is_white(mode, tmp_path):
-    image = Image.new("RGBA", (12, 12), (0, 0, 0, 0))
-    image.paste((0, 0, 0, 255), (3, 3, 9, 9))
-    path, options = tmp_path / "disc.png", {}
-    if mode.endswith("tRNS"):  # the colour that stands for nothing, black on black otherwise
-        image = Image.new(mode.split()[0], (12, 12), "gray")
-        image.paste("black", (3, 3, 9, 9))
-        options = {"transparency": 128 if mode.startswith("L") else (128, 128, 128)}
-    elif mode == "PA":
-        image = image.quantize(8)
-    else:
-        image = image.convert(mode)
-    image.save(path, **options)
-    pixels = load_images(path)[0].reshape(12, 12)
-    assert (pixels[3:9, 3:9] == 0).all()
-    assert pixels.sum() == (144 - 36) * 255
-    assert load_images(path, background="black")[0].sum() == 0
-
-
-@pytest.mark.parametrize(
-    ("dtype", "top", "known"),
-    [(np.float32, 1.0, "from 0 to 1"), (np.uint16, 4095, "of 12 bits"), (np.uint16, 65535, None)],
-)
-def test_pixels_are_scaled_by_the_type_of_the_file(dtype, top, known, tmp_path):
-    gray = np.linspace(0, top, 64).reshape(8, 8).astype(dtype)
-    Image.fromarray(gray).save(tmp_path / "gray.tif")
-    with pytest.warns(UserWarning, match=known) if known else contextlib.nullcontext():
-        pixels = load_images(tmp_path / "gray.tif")[0]
-    assert pixels.ravel() == pytest.approx(np.linspace(0, 255, 64), abs=0.07)
-
-
-def test_masked_rows_are_refused_by_name(iris):
-    masked = np.ma.masked_greater(iris, 7)
-    with Autoencoder(4, 2, epoch=1, checkpoint=None) as ae:
-        with pytest.raises(TypeError, match=r"data has a mask, .* filled"):
-            ae.train(masked)
-        ae.train(np.ma.array(iris), verbose=False)
-
-
-@pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 255), (-1, 1)])
-def test_pictures_in_the_log_have_the_range_of_the_data(low, high, monkeypatch):
-    drawn = []
-    monkeypatch.setattr(Board, "images", lambda self, step, tag, images: drawn.append(images))
-    data = np.random.default_rng(0).uniform(low, high, (20, 36))
-    data[0, :2] = low, high
-    with Autoencoder(36, 2, epoch=1, checkpoint=None) as ae:
-        ae.train(data, log="log", image_shape=(6, 6), verbose=False)
-    assert drawn[0][:, :, :6].min() == pytest.approx(0)
-    assert drawn[0][:, :, :6].max() == pytest.approx(255)

@@ -104,6 +104,8 @@ def train(
         return model.train(data, **{name: getattr(args, name) for name in names}, **options)
     except (OSError, ValueError, FloatingPointError) as error:
         sys.exit(str(error))
+    except MemoryError as error:
+        sys.exit(f"{error} (here: a smaller --hidden, or of images a smaller --size)")
 
 
 @contextlib.contextmanager

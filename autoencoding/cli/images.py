@@ -11,7 +11,6 @@ import contextlib
 import sys
 from argparse import Namespace
 from collections.abc import Iterator, Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -72,7 +71,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     source.add_argument(
         "--data",
         help="CIFAR-10 (folder or archive), MNIST (.npz, or a folder of idx files), or a folder of "
-        f"photographs; by default ./{cifar.FOLDER}",
+        f"photographs, perhaps in a sub-folder for each class; by default ./{cifar.FOLDER}",
     )
     source.add_argument("--download", action="store_true", help="fetch CIFAR-10 (163 MiB) first")
     source.add_argument("--sample", action="store_true", help="crops of two photographs")
@@ -80,6 +79,7 @@ def _add_data(parser: argparse.ArgumentParser) -> None:
     add("--label", help="class, by name or number, or all; of CIFAR-10 horse by default, else all")
     size = {"nargs": 2, "metavar": ("HEIGHT", "WIDTH"), "help": "to resize photographs to"}
     add("--size", type=arguments.count, **size)  # type: ignore[arg-type]
+    add("--max-pixels", type=arguments.count, help="of a photograph, where Pillow allows less")
     add("--colour", action="store_true", help="keep colour, where it is made gray")
 
 
@@ -89,14 +89,16 @@ def load(args: Namespace) -> Images:
     if args.sample:
         return images.sample(channels)
     path = cifar.download(".") if args.download else args.data or f"./{cifar.FOLDER}"
-    return images.load(path, channels, args.label, args.size)
+    return images.load(path, channels, args.label, args.size, args.max_pixels)
 
 
 @contextlib.contextmanager
 def errors_in_a_line() -> Iterator[None]:
-    """End the script with one line where images can't be loaded."""
+    """End the script with one line where images can't be loaded, or are too large."""
     try:
         yield
+    except MemoryError as error:
+        sys.exit(f"{error} (here: --size HEIGHT WIDTH, or a smaller --hidden)")
     except FileNotFoundError as error:
         sys.exit(f"{error} (here: --data PATH, --download, or --sample, which needs neither)")
     except (OSError, ValueError) as error:
@@ -114,13 +116,17 @@ def run(args: Namespace, loaded: Images, own: np.ndarray | None = None) -> None:
     own : array, shape [1, height, width, channels], optional
         A further image, to be drawn first.
     """
-    Path(args.figure).parent.mkdir(parents=True, exist_ok=True)  # before the training, not after
+    if loaded.passed_over:
+        print(f"{loaded.passed_over} other files and folders are passed over")
     print("shape of the training data", rows(loaded.train).shape)
     arguments.quiet_tensorflow()
     from autoencoding.reports import figures, pages
 
+    with errors_in_a_line():
+        figures.check_path(args.figure)  # before the training, not after
+        model = _model(args, loaded.shape)
     train, test = _inputs(loaded.train, args), _inputs(loaded.test, args)
-    with _model(args, loaded.shape) as ae:
+    with model as ae:
         history = _train(ae, train, loaded.train, args)
         table, baselines = pages.errors_of_images(ae, train, loaded.train)
         print(f"\ntraining images, {len(train)}\n{table}")
@@ -129,8 +135,7 @@ def run(args: Namespace, loaded: Images, own: np.ndarray | None = None) -> None:
         shown = None if own is None else (_inputs(own, args), own)
         panels = pages.panels_of_images(ae, test, loaded.test, loaded.test_labels, shown)
         unit = "nats an image" if ae.loss_function.likelihood else "RMSE"
-        page = figures.page(*panels, figures.loss_curve(history, unit, baselines))
-    page.savefig(args.figure, dpi=150)
+        figures.save(args.figure, *panels, figures.loss_curve(history, unit, baselines))
     print(f"\nsaved {args.figure}")
 
 

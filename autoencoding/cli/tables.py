@@ -138,8 +138,11 @@ def run(table: Table, args: Namespace) -> None:
     print(f"\n{outliers['outlier'].sum()} of {len(outliers)} rows are outliers; the worst are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
     codes = results["codes"].filter(regex=r"^code\d+$").to_numpy()  # [n, hidden_dim]
-    panels += pages.panels_of_scores(outliers["score"].to_numpy(), model.threshold, codes)
-    figures.page(*panels).savefig(folder / "report.png", dpi=150)
+    drawn = pages.panels_of_scores(outliers["score"].to_numpy(), model.threshold, codes)
+    if len(drawn) == 1:
+        print("the report has no plane of codes: it takes three rows, and a code of two or more")
+    panels += drawn
+    figures.save(folder / "report.png", *panels)
     print(f"\nsaved {', '.join(map(str, [*paths, folder / 'report.png']))}")
 
 
@@ -173,10 +176,14 @@ def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
     contamination = 0.1 if args.contamination is None else args.contamination
     model = TableModel(ae, columns, np.inf, args.id).calibrated(rows, contamination)
     model.save(args.checkpoint)
-    errors = {"model": evaluation.features["rmse"], "mean row": evaluation.features["mean_rmse"]}
+    named = {"model": "rmse", "mean row": "mean_rmse"}
+    errors = {  # [columns] each, of all numbers of a column together
+        label: np.sqrt(columns.of_columns(np.square(evaluation.features[name])))
+        for label, name in named.items()
+    }
     return model, [
         figures.loss_curve(history, "loss", {}),
-        figures.features("errors of columns", errors, columns.labels, SHOWN),
+        figures.features("errors of columns", errors, columns.names, SHOWN),
     ]
 
 

@@ -14,7 +14,12 @@ import cifar
 from autoencoding.data import mnist, photographs
 
 HORSES = "horse"  # the chapter's class
+ARCHIVES = (".gz", ".tgz", ".tar")
 EACH = 5  # one photograph of so many is for tests
+KINDS = (
+    "CIFAR-10 (its folder or archive), MNIST (an .npz or a folder of idx files), or a folder of "
+    f"photographs ({' '.join(photographs.SUFFIXES)}), in one sub-folder for each class or in none"
+)
 
 
 @dataclass(frozen=True, eq=False)
@@ -23,7 +28,8 @@ class Images:
 
     train: NDArray[Any]  # [n, height, width, channels]
     test: NDArray[Any]  # [m, height, width, channels]
-    test_labels: NDArray[Any] | None = None  # [m], class numbers, where there are classes
+    test_labels: NDArray[Any] | None = None  # [m], where there are classes
+    passed_over: int = 0  # other files and folders beside photographs
 
     @property
     def shape(self) -> tuple[int, int, int]:
@@ -37,14 +43,15 @@ def load(
     channels: int = 1,
     label: str | None = None,
     size: tuple[int, int] | None = None,
+    max_pixels: int | None = None,
 ) -> Images:
     """Load images, of whichever kind is at a path.
 
     Parameters
     ----------
     path : path
-        CIFAR-10 as `cifar.load` takes it, MNIST as `mnist.load` does, or a folder of photographs,
-        of which every fifth is for tests.
+        CIFAR-10 as `cifar.load` takes it, MNIST as `mnist.load` does, or a folder of photographs
+        as `photographs.find` does, of which every fifth is for tests.
     channels : {1, 3}
         Gray, or red, green and blue.
     label : str, optional
@@ -52,27 +59,30 @@ def load(
         the horses, as in the chapter.
     size : (int, int), optional
         Height and width to which photographs are brought.
+    max_pixels : int, optional
+        The most that a photograph may have, see `photographs.load_images`.
 
     Raises
     ------
     FileNotFoundError, ValueError
-        As those functions do; or there is no such class, no colour, or nothing to resize.
+        As those functions do; or there is something else, no such class, no colour, or nothing to
+        resize.
     """
-    path = Path(path)
-    if _has_idx(path) or path.suffix == ".npz":
+    path = Path(path).expanduser()
+    if mnist.has_idx(path) or path.suffix.lower() == ".npz":
         if channels != 1 or size is not None:
             raise ValueError(
                 f"{path} has gray images of one size: it takes neither colour nor size"
             )
         return _mnist(path, label)
-    if path.is_dir() and any(
-        file.suffix.lower() in photographs.SUFFIXES for file in path.iterdir()
-    ):
-        if label is not None:
-            raise ValueError(f"{path} has photographs, which have no class: leave label out")
-        return _photographs(path, channels, size)
+    if not path.exists():
+        raise FileNotFoundError(f"there is nothing at {path}: give {KINDS}")
+    if path.is_dir() and not _has_cifar(path):
+        return _photographs(path, channels, label, size, max_pixels)
     if size is not None:
         raise ValueError(f"{path} has images of one size: leave size out")
+    if path.is_file() and path.suffix.lower() not in ARCHIVES:
+        raise ValueError(f"{path} is one file, and no archive: give {KINDS}")
     return _cifar(path, channels, HORSES if label is None else label)
 
 
@@ -88,12 +98,17 @@ def rows(images: NDArray[Any]) -> NDArray[Any]:
     return images.reshape(len(images), -1)  # [n, d]
 
 
-def _has_idx(path: Path) -> bool:
-    return path.is_dir() and any(path.glob("*-idx?-ubyte*"))
+def _has_cifar(folder: Path) -> bool:
+    names = (*cifar.FILES, cifar.FOLDER, cifar.ARCHIVE)
+    return any((folder / name).exists() for name in names)
 
 
 def _mnist(path: Path, label: str | None) -> Images:
     data = mnist.load(path)
+    if data.train_labels is None or data.test_labels is None:
+        if label is not None:
+            raise ValueError(f"{path} has no labels: leave label out")
+        return Images(data.train[..., None], data.test[..., None])
     train, test = slice(None), slice(None)  # rows to keep
     if label not in (None, "all"):
         classes = sorted({*map(str, data.train_labels)}, key=int)
@@ -103,13 +118,34 @@ def _mnist(path: Path, label: str | None) -> Images:
     return Images(data.train[train][..., None], data.test[test][..., None], data.test_labels[test])
 
 
-def _photographs(path: Path, channels: int, size: tuple[int, int] | None) -> Images:
-    rows, height, width = photographs.load_images(path, size, channels)  # [n, d]
-    if len(rows) < 2:
+def _photographs(
+    path: Path,
+    channels: int,
+    label: str | None,
+    size: tuple[int, int] | None,
+    max_pixels: int | None,
+) -> Images:
+    try:
+        found = photographs.find(path)
+    except ValueError:
+        entries = sorted(entry.name for entry in path.iterdir())
+        some = ", ".join(entries[:5]) + (", ..." if len(entries) > 5 else "")
+        raise ValueError(f"{path} has {some or 'nothing'}: give {KINDS}") from None
+    labels = np.array([file.parent.name for file in found.files])  # [n]
+    if label not in (None, "all", *found.classes):
+        known = f"it has {', '.join(found.classes)}" if found.classes else "it has none"
+        raise ValueError(f"{path} has no class {label!r}, {known}: give another label, or none")
+    images, height, width = photographs.load_images(
+        path, size, channels, max_pixels=max_pixels
+    )  # [n, d]
+    images = images.reshape(-1, height, width, channels)  # [n, height, width, channels]
+    if label in found.classes:
+        images, labels = images[labels == label], labels[labels == label]
+    if len(images) < 2:
         raise ValueError(f"{path} must have two images or more, one of them for tests; got 1")
-    images = rows.reshape(-1, height, width, channels)  # [n, height, width, channels]
     test = np.arange(len(images)) % EACH == 0  # [n]
-    return Images(images[~test], images[test])
+    named = labels[test] if found.classes else None
+    return Images(images[~test], images[test], named, found.passed_over)
 
 
 def _cifar(path: Path, channels: int, label: str) -> Images:

@@ -5,9 +5,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import warnings
-from itertools import chain
+from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +17,16 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image, ImageOps
 
+from autoencoding.data import memory
 from cifar import LUMA  # Pillow's, too
 
 # Pillow knows more formats, but some of them start other programs (EPS) or need them.
-FORMATS = ("BMP", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
-# What a file may claim without holding it: no photograph is packed like a bomb.
-PIXELS = 2**22
-PIXELS_PER_BYTE = 1000
-SUFFIXES = (".bmp", ".gif", ".jpg", ".jpeg", ".png", ".pgm", ".ppm", ".tif", ".tiff", ".webp")
+FORMATS = ("BMP", "DIB", "GIF", "JPEG", "PNG", "PPM", "TIFF", "WEBP")
+SUFFIXES = (
+    *(".bmp", ".dib", ".gif", ".jfif", ".jpe", ".jpeg", ".jpg", ".pbm", ".pgm", ".png", ".pnm"),
+    *(".ppm", ".tif", ".tiff", ".webp"),
+)
+NAMED = 20  # files in a message
 
 
 def load_images(
@@ -30,20 +34,23 @@ def load_images(
     size: tuple[int, int] | None = None,
     channels: int = 1,
     background: str = "white",
+    max_pixels: int | None = None,
 ) -> tuple[NDArray[np.float32], int, int]:
     """Load photographs as rows.
 
     Parameters
     ----------
     path : path
-        An image, or a folder of images of one size: read in sorted order, without hidden files,
-        other files and folders.
+        An image, or a folder that `find` takes; its images must be of one size.
     size : (int, int), optional
         Height and width, in pixels, to resize every image to.
     channels : {1, 3}
         Gray (ITU-R BT.601 luma), or red, green and blue.
     background : str
         Colour behind what is transparent, as Pillow names it.
+    max_pixels : int, optional
+        The most that an image may have: Pillow's own limit of 89 million by default, which keeps
+        small files from filling the memory.
 
     Returns
     -------
@@ -57,8 +64,9 @@ def load_images(
     FileNotFoundError
         If there is nothing at `path`.
     ValueError
-        If a file is no sound image, or too large; if a folder has no image, or images of more
-        than one size; if `size` is not positive; or `channels` is neither 1 nor 3.
+        If files are no sound images, or too large, all of which are named; if a folder has no
+        image, images of more than one size, or more than the memory holds; if `size` is not
+        positive; or `channels` is neither 1 nor 3.
 
     Warns
     -----
@@ -69,18 +77,77 @@ def load_images(
     if size is not None and (len(size) != 2 or min(size) < 1):
         raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
     _require_channels(channels)
-    files = _files(Path(path))
-    images = (_resize(_read(file, channels, background), size) for file in files)
-    first = next(images)  # [height, width, channels]
-    rows = np.empty((len(files), first.size), np.float32)  # [n, height * width * channels]
-    for row, file, image in zip(rows, files, chain([first], images), strict=True):
-        if image.shape != first.shape:
+    files = find(Path(path)).files
+    rows, first, problems = np.empty((0, 0), np.float32), files[0], []
+    shape: tuple[int, ...] = ()
+    for number, file in enumerate(files):
+        try:
+            image = _resize(_read(file, channels, background, max_pixels), size)
+        except ValueError as error:
+            problems.append(str(error))
+            continue
+        if not shape:
+            shape, first = image.shape, file
+            # for the rows, those to train and to test on, and the network's
+            many = f"{len(files)} images of {_pixels(shape)}"
+            memory.require(3 * 4 * image.size * len(files), many, "give a smaller size")
+            rows = np.empty((len(files), image.size), np.float32)  # [n, height * width * channels]
+        if image.shape != shape:
             raise ValueError(
-                f"{file}: expected {_pixels(first)} as in {files[0].name}, got {_pixels(image)}; "
-                "give size=(height, width) to bring all images to one size"
+                f"{file}: expected {_pixels(shape)} as in {first.name}, got "
+                f"{_pixels(image.shape)}; give a size, height and width, for all images"
             )
-        row[:] = image.ravel()
-    return rows, *first.shape[:2]
+        rows[number] = image.ravel()
+    if len(problems) > 1:
+        more = [f"and {len(problems) - NAMED} more"] * (len(problems) > NAMED)
+        lines = [f"{len(problems)} of {len(files)} files:", *problems[:NAMED], *more]
+        raise ValueError("\n  ".join(lines))
+    if problems:
+        raise ValueError(problems[0])
+    return rows, shape[0], shape[1]
+
+
+@dataclass(frozen=True)
+class Found:
+    """Image files in sorted order, and what else was found beside them."""
+
+    files: list[Path]
+    classes: list[str]  # names of the sub-folders that they are in; none in the folder itself
+    passed_over: int  # other files and folders
+
+
+def find(path: Path) -> Found:
+    """Find the images of a folder, or where it has none those of its sub-folders, by class.
+
+    Hidden files and folders are left out, and not counted.
+
+    Raises
+    ------
+    ValueError
+        There is no image.
+    """
+    if not path.is_dir():
+        return Found([path], [], 0)
+    entries = _entries(path)
+    files = [entry for entry in entries if _is_image(entry)]
+    if files:
+        return Found(files, [], len(entries) - len(files))
+    folders = {entry.name: _entries(entry) for entry in entries if entry.is_dir()}
+    images = {name: list(filter(_is_image, inside)) for name, inside in folders.items()}
+    classes = [name for name, some in images.items() if some]
+    files = [file for name in classes for file in images[name]]
+    if not files:
+        raise ValueError(f"{path} has no image: put some there ({' '.join(SUFFIXES)})")
+    others = len(entries) - len(classes) + sum(len(folders[name]) for name in classes)
+    return Found(files, classes, others - len(files))
+
+
+def _entries(folder: Path) -> list[Path]:
+    return sorted(entry for entry in folder.iterdir() if not entry.name.startswith("."))
+
+
+def _is_image(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES and path.is_file()
 
 
 def sample_crops(
@@ -126,28 +193,19 @@ def _require_channels(channels: int) -> None:
         raise ValueError(f"channels must be 1 (gray) or 3 (RGB), got {channels!r}")
 
 
-def _files(path: Path) -> list[Path]:
-    if not path.is_dir():
-        return [path]
-    files = sorted(
-        file
-        for file in path.iterdir()
-        if file.suffix.lower() in SUFFIXES and not file.name.startswith(".") and file.is_file()
-    )
-    if not files:
-        raise ValueError(f"{path} has no image: put some there ({' '.join(SUFFIXES)})")
-    return files
-
-
-def _read(file: Path, channels: int, background: str) -> NDArray[np.float32]:
+def _read(
+    file: Path, channels: int, background: str, max_pixels: int | None
+) -> NDArray[np.float32]:
     """Read one image [height, width, channels], upright, 0 to 255."""
-    with open(file, "rb") as opened, warnings.catch_warnings():
-        warnings.simplefilter("error", Image.DecompressionBombWarning)
+    with open(file, "rb") as opened, _limit(max_pixels):
         try:
             with Image.open(opened, formats=FORMATS) as image:
-                _check_claim(image, os.fstat(opened.fileno()).st_size)
                 mode = image.mode
                 pixels = _decoded(ImageOps.exif_transpose(image), channels, background)
+        except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
+            raise ValueError(
+                f"{file}: too large, {error}; if it is to be trusted, give max_pixels"
+            ) from error
         except Exception as error:  # on damaged files Pillow's decoders raise nearly anything
             raise ValueError(
                 f"{file}: not a sound image, replace or remove it ({error})"
@@ -158,10 +216,17 @@ def _read(file: Path, channels: int, background: str) -> NDArray[np.float32]:
     return pixels  # [height, width, channels]
 
 
-def _check_claim(image: Image.Image, n_bytes: int) -> None:
-    """Refuse more pixels than a file of this size can hold; nothing is decoded yet."""
-    if image.width * image.height > max(PIXELS, PIXELS_PER_BYTE * n_bytes):
-        raise ValueError(f"it claims {image.height} x {image.width} pixels in {n_bytes} bytes")
+@contextlib.contextmanager
+def _limit(max_pixels: int | None) -> Iterator[None]:
+    """Make Pillow refuse more pixels than these, or by default than its own limit."""
+    before = Image.MAX_IMAGE_PIXELS
+    Image.MAX_IMAGE_PIXELS = max_pixels or before
+    try:
+        with warnings.catch_warnings():
+            warnings.simplefilter("error", Image.DecompressionBombWarning)
+            yield
+    finally:
+        Image.MAX_IMAGE_PIXELS = before
 
 
 def _in_range(file: Path, mode: str, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
@@ -199,5 +264,5 @@ def _resize(pixels: NDArray[np.float32], size: tuple[int, int] | None) -> NDArra
     return np.stack([np.asarray(plane, np.float32) for plane in planes], axis=2)
 
 
-def _pixels(image: NDArray[Any]) -> str:
-    return f"{image.shape[0]} x {image.shape[1]} pixels"
+def _pixels(shape: tuple[int, ...]) -> str:
+    return f"{shape[0]} x {shape[1]} pixels"

@@ -89,12 +89,16 @@ class Selected:
 
 def open_source(name: str, value: Any, shape: Shape) -> Any:
     """Return rows of any kind as a `Source`, or as an object to iterate over; check its shape."""
+    if isinstance(value, (str, os.PathLike)):
+        value = [value]
     if isinstance(value, (list, tuple)) and value:
         if all(
             isinstance(v, (str, os.PathLike)) and str(os.fspath(v)).endswith(".npy") for v in value
         ):
             value = [_mapped(name, path) for path in value]
-        if all(isinstance(v, np.ndarray) and v.ndim in (2, 1 + len(shape)) for v in value):
+        if all(isinstance(v, np.ndarray) and v.ndim >= 2 for v in value):
+            if value[0].shape in (shape, shape[:2] if shape[2:] == (1,) else shape):
+                return checks.rows(name, np.stack(value), shape)  # of images
             return Shards([checks.rows(name, shard, shape) for shard in value])
     if hasattr(value, "tocsr"):
         return Sparse(name, value, shape)

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
 import numpy as np
 import scipy.linalg
@@ -11,10 +13,10 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding.data.rows import Rows
-from autoencoding.parts.scaling import Scaler
+from autoencoding.parts.scaling import FLOAT32, Constants, Float64, Scaler, Statistics
 from autoencoding.parts.variables import variable
 
-SAMPLE_BYTES = 1 << 26  # of float32 rows that quantiles are taken of
+SAMPLE_BYTES = 1 << 26  # of rows that quantiles are taken of
 
 
 @dataclass(frozen=True)
@@ -42,19 +44,31 @@ class Baselines:
         }
 
 
-def fit(
-    rows: Rows, input_scaler: Scaler, target_scaler: Scaler, baselines: Baselines
-) -> dict[str, np.ndarray]:
-    """Compute the variables of scalers and baselines, by full name, in one pass over the rows.
+class Fitted(NamedTuple):
+    """What `fit` finds."""
+
+    variables: dict[str, np.ndarray]  # by full name
+    float64: dict[str, Float64]  # scalings of 'x' and 'target', where float32 is not enough
+
+
+def fit(rows: Rows, input_scaler: Scaler, target_scaler: Scaler, baselines: Baselines) -> Fitted:
+    """Fit scalers and baselines in one pass over the rows.
 
     Raises
     ------
     ValueError
         A row is not finite as float32, or the data deviates too widely for it.
+
+    Warns
+    -----
+    UserWarning
+        A column's variation is lost by rounding.
     """
     x_moments, target_moments = Moments(), PrincipalComponents()
     x_sample, target_sample = (Sample(s.scaling.levels) for s in (input_scaler, target_scaler))
+    exact = True  # as float32
     for chunk in rows.chunks():
+        exact &= all(np.can_cast(a.dtype, np.float32) for a in (chunk.x, chunk.target))
         input_scaler.scaling.check(rows.names["x"], chunk.x)
         if chunk.target is not chunk.x:
             target_scaler.scaling.check(rows.names["target"], chunk.target)
@@ -64,14 +78,51 @@ def fit(
         target_sample.add(chunk.target, chunk.weight)
     target = target_moments.moments()
     x, x_sample = (x_moments, x_sample) if x_moments.total else (target, target_sample)
-    fitted = input_scaler.fit(x.mean, x.variance, x_sample.quantiles())
-    fitted |= target_scaler.fit(target.mean, target.variance, target_sample.quantiles())
-    offset, scale = (fitted[f"{target_scaler.scope}/{name}"] for name in ("mean", "scale"))
-    components = target_moments.components(scale, baselines.k)  # [k, dim]
-    return fitted | {
-        "ruler/mean": (target.mean - offset) / scale,  # [dim]
-        "ruler/components": components,
-    }
+    fitted = {}
+    for name, moments, sample, scaler in (
+        ("x", x, x_sample, input_scaler),
+        ("target", target, target_sample, target_scaler),
+    ):
+        data = _statistics(moments, sample, exact)
+        fitted[name] = data, scaler.fit(data)
+        if name == "x" or target is not x:
+            _warn_of_rounding(rows.names[name], moments, *fitted[name])
+    (_, x_constants), (_, constants) = fitted.values()
+    variables = input_scaler.variables(x_constants) | target_scaler.variables(constants)
+    float64 = {}
+    if not exact and any(_rounded(d, d.mean, 1e-4).any() for d, _ in fitted.values()):
+        float64 = {"x": Float64(*x_constants[:2]), "target": Float64(*constants[:2])}
+    offset = constants.offset if float64 else variables[f"{target_scaler.scope}/mean"]  # [dim]
+    scale = variables[f"{target_scaler.scope}/scale"]  # [dim]
+    variables["ruler/mean"] = (target.mean - offset) / scale  # [dim]
+    variables["ruler/components"] = target_moments.components(scale, baselines.k)  # [k, dim]
+    return Fitted(variables, float64)
+
+
+def _statistics(moments: Moments, sample: Sample, exact: bool) -> Statistics:
+    """Return what a scaling needs; `exact` tells whether the data is so as float32."""
+    rounding = float(np.finfo(np.float32 if exact else np.float64).eps)
+    deviation = np.sqrt(moments.variance)  # [d]
+    data = Statistics(moments.mean, deviation, sample.quantiles(), rounding)
+    return data._replace(deviation=data.unless_rounding(deviation, moments.mean))
+
+
+def _rounded(data: Statistics, distance: np.ndarray, share: float) -> np.ndarray:
+    """Tell which columns [d] are rounded by a share of their deviation, as float32 that far off."""
+    return (data.deviation > 0) & (FLOAT32.eps * np.abs(distance) > share * data.deviation)
+
+
+def _warn_of_rounding(name: str, moments: Moments, data: Statistics, constants: Constants) -> None:
+    """Warn of columns whose deviations are lost, by their own dtype or as float32 once scaled."""
+    own = (moments.variance > 0) & (data.deviation == 0)  # [d]
+    lost = np.flatnonzero(own | _rounded(data, data.mean - constants.offset, 0.1))
+    if len(lost):
+        some = ", ".join(map(str, lost[:10])) + (", ..." if len(lost) > 10 else "")
+        warnings.warn(
+            f"the variation of {len(lost)} of the {len(own)} columns of {name} is lost by rounding "
+            f"(column {some}): subtract what is common to the rows, or choose another scaling",
+            stacklevel=5,
+        )
 
 
 Weighted = tuple[np.ndarray, np.ndarray | None]
@@ -93,8 +144,8 @@ class Sample:
         weight = np.ones(len(rows)) if weight is None else weight  # [m]
         some = slice(-self._seen % self.distance, None, self.distance)
         self._seen += len(rows)
-        self._kept.append((rows[some].astype(np.float32), weight[some]))
-        while 4 * sum(kept.size for kept, _ in self._kept) > SAMPLE_BYTES:
+        self._kept.append((rows[some].copy(), weight[some]))
+        while sum(kept.nbytes for kept, _ in self._kept) > SAMPLE_BYTES:
             rows, weight = self._all()
             self._kept, self.distance = [(rows[::2].copy(), weight[::2])], 2 * self.distance
 
@@ -130,7 +181,8 @@ class Moments:
     def __init__(self, multiply: Callable[[np.ndarray], np.ndarray] = squares) -> None:
         self.multiply = multiply
         self.total = 0.0  # sum of weights
-        self.mean: np.ndarray = np.zeros(1)  # [d]
+        self.origin: np.ndarray = np.zeros(1)  # [d], the first row: constant columns have none
+        self._mean: np.ndarray = np.zeros(1)  # [d], from there
         self.sums: np.ndarray = np.zeros(1)  # [d] or [d, d]
 
     def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
@@ -138,17 +190,24 @@ class Moments:
         total = float(len(rows) if weight is None else np.sum(weight, dtype=np.float64))
         if not total:
             return
-        centred = rows.astype(np.float64)  # [m, d]
+        if not self.total:
+            self.origin = rows[0].astype(np.float64)  # [d]
+        centred = np.subtract(rows, self.origin, dtype=np.float64)  # [m, d]
         mean = np.average(centred, axis=0, weights=weight)  # [d]
         centred -= mean
         if weight is not None:
             centred *= np.sqrt(weight.astype(np.float64))[:, None]
         both = self.total + total
-        delta = (mean - self.mean)[None]  # [1, d]
+        delta = (mean - self._mean)[None]  # [1, d]
         self.sums = self.sums + self.multiply(centred)
         self.sums += self.multiply(delta) * (self.total * total / both)
-        self.mean = self.mean + delta[0] * (total / both)  # [d]
+        self._mean = self._mean + delta[0] * (total / both)  # [d]
         self.total = both
+
+    @property
+    def mean(self) -> np.ndarray:
+        """Mean of each feature, [d]."""
+        return self.origin + self._mean  # [d]
 
     @property
     def variance(self) -> np.ndarray:

@@ -76,3 +76,4 @@ class DenoisingAutoencoder(Autoencoder):
         self._draw = tf1.placeholder(tf.int64, [2], name="draw")
         corrupted = self._corrupt(self._scaled["x"], self._draw)  # [n, input_dim], scaled
         self._corrupted = self._input_scaler.unscale(corrupted)  # [n, input_dim], raw
+        self._scaled_of[self._corrupted.name] = corrupted, "x"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import warnings
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -22,6 +23,9 @@ DEVIATIONS = 8.0
 NORMAL_WIDTH = 3.2897  # of the middle 90 % of a standard normal distribution
 
 
+FLOAT32 = np.finfo(np.float32)
+
+
 class Constants(NamedTuple):
     """The constants of a fitted scaling: scaled = (raw - offset) / scale."""
 
@@ -31,11 +35,32 @@ class Constants(NamedTuple):
 
 
 class Statistics(NamedTuple):
-    """Statistics of the training data."""
+    """Statistics of the training data, in float64."""
 
     mean: np.ndarray  # [d]
-    deviation: np.ndarray  # [d]; 0 where the data is constant
+    deviation: np.ndarray  # [d]; 0 where the data is constant, or all but so
     quantiles: np.ndarray  # [levels, d], at the levels of the scaling
+    rounding: float = float(np.finfo(np.float64).eps)  # distance of 1 from the next number
+
+    def unless_rounding(self, deviation: np.ndarray, centre: np.ndarray) -> np.ndarray:
+        """Return deviations [d], 0 where they are no more than rounding about the centre [d]."""
+        lost = (deviation <= self.rounding * np.abs(centre)) | (deviation < FLOAT32.tiny)
+        return np.where(lost, 0.0, deviation)  # [d]
+
+
+class Float64(NamedTuple):
+    """Scale rows in NumPy, in float64, where float32 would round what varies about a large mean."""
+
+    offset: np.ndarray  # [d]
+    scale: np.ndarray  # [d]
+
+    def scaled(self, rows: np.ndarray) -> np.ndarray:
+        """Return raw rows [n, d] scaled, float64 [n, d]."""
+        return (rows - self.offset) / self.scale  # [n, d]
+
+    def raw(self, scaled: np.ndarray) -> np.ndarray:
+        """Return scaled rows [n, d] in raw units, float64 [n, d]."""
+        return scaled * self.scale + self.offset  # [n, d]
 
 
 class Scaling:
@@ -98,7 +123,7 @@ class Robust(Global):
 
     def constants(self, data: Statistics) -> Constants:
         low, median, high = data.quantiles.astype(np.float64)  # [d] each
-        middle = _unless_lost((high - low) / NORMAL_WIDTH, median)  # [d]
+        middle = data.unless_rounding((high - low) / NORMAL_WIDTH, median)  # [d]
         scale = np.where(data.deviation > 0, data.deviation, 1.0)  # [d]
         scale = np.where(middle > 0, middle, scale)  # [d]
         return Constants(median, self.deviations * scale, self.deviations)
@@ -129,6 +154,12 @@ class Range(Scaling):
 
     def constants(self, data: Statistics) -> Constants:
         unit = float(self.high) - float(self.low)
+        if np.all(np.abs(data.mean - self.low) + 3 * data.deviation < unit / 50):
+            warnings.warn(
+                f"the data is within a fiftieth of its range, {self.low:g} to {self.high:g}: is it "
+                "the right one?",
+                stacklevel=6,
+            )
         return Constants(np.full_like(data.mean, self.low), np.full_like(data.mean, unit), unit)
 
     def check(self, name: str, rows: np.ndarray) -> None:
@@ -185,33 +216,29 @@ class Scaler:
         """Return by how many nats a raw entry's density differs from a scaled one's, []."""
         return tf.reduce_mean(tf.math.log(self._constant("scale")))  # []
 
-    def fit(
-        self, mean: np.ndarray, variance: np.ndarray, quantiles: np.ndarray
-    ) -> dict[str, np.ndarray]:
-        """Return this scaler's variables by full name, from statistics of the training data.
+    def fit(self, data: Statistics) -> Constants:
+        """Return this scaler's constants for training data with these statistics.
 
-        Where the data is constant, to float32 precision, its standard deviation is taken as 1; a
-        ValueError where it deviates too widely for float32.
+        Raises
+        ------
+        ValueError
+            The data deviates too widely for float32.
         """
-        deviation = _unless_lost(np.sqrt(variance), mean)  # [dim]
-        offset, scale, unit = self.scaling.constants(Statistics(mean, deviation, quantiles))
-        limit = float(np.finfo(np.float32).max)
-        if np.max(scale) > limit:
+        constants = self.scaling.constants(data)
+        limit = float(FLOAT32.max)
+        if np.max(constants.scale) > limit:
             raise ValueError(
                 f"data must have standard deviations below {limit / DEVIATIONS:.3g} for float32, "
-                f"got {np.max(scale) / DEVIATIONS:.3g}: give it in larger units"
+                f"got {np.max(constants.scale) / DEVIATIONS:.3g}: give it in larger units"
             )
-        constants = {"mean": offset, "scale": scale, "unit": np.asarray(unit)}
-        return {f"{self.scope}/{k}": v.astype(np.float32) for k, v in constants.items()}
+        return constants
+
+    def variables(self, constants: Constants) -> dict[str, np.ndarray]:
+        """Return the values of this scaler's variables by full name."""
+        named = zip(("mean", "scale", "unit"), constants, strict=True)
+        return {f"{self.scope}/{name}": np.asarray(value, np.float32) for name, value in named}
 
     def _constant(self, name: str) -> tf.Tensor:
         initial = "zeros" if name == "mean" else "ones"
         with tf1.variable_scope(self.scope, reuse=tf1.AUTO_REUSE):
             return variable(name, [self.dim], initial, trainable=False)  # [dim]
-
-
-def _unless_lost(deviation: np.ndarray, centre: np.ndarray) -> np.ndarray:
-    """Return deviations [dim], 0 where rounding to float32 about the centre would hide them."""
-    limits = np.finfo(np.float32)
-    lost = (deviation <= limits.eps * np.abs(centre)) | (deviation < limits.tiny)
-    return np.where(lost, 0.0, deviation)  # [dim]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import functools
 import gc
+import logging
 import math
 import os
 import zlib
@@ -63,6 +64,12 @@ def read(
     return reader(session, collection)()
 
 
+def size(graph: tf.Graph) -> int:
+    """Return the bytes of all variables of a graph; they take none before they are initialised."""
+    variables = graph.get_collection(tf1.GraphKeys.GLOBAL_VARIABLES)
+    return sum(v.dtype.size * v.shape.num_elements() for v in variables)
+
+
 def write(session: tf1.Session, values: dict[str, np.ndarray]) -> None:
     """Set the named variables that the graph has.
 
@@ -88,6 +95,18 @@ def require_no_fork() -> None:
             "this process is a fork of one with a model, whose threads it does not have: start "
             "processes with multiprocessing.get_context('spawn'), and load the model there"
         )
+
+
+@contextlib.contextmanager
+def quiet_logger() -> Iterator[None]:
+    """Keep TensorFlow from logging each save, as it does in notebooks; errors are raised anyway."""
+    logger = logging.getLogger("tensorflow")
+    level = logger.level
+    logger.setLevel(logging.ERROR)
+    try:
+        yield
+    finally:
+        logger.setLevel(level)
 
 
 @contextlib.contextmanager

@@ -180,12 +180,16 @@ def residuals(
     Other arguments are those of `row_errors`. Each is [m, target_dim] in units of the scaling, in
     float64, where squares are within range.
     """
-    model._require_trained()
+    float64 = model._require_trained().float64
     unit = float(model.session.run(model._unit))
     fetches = {name: model._residuals[name] for name in names}
     for chunk in model._open_rows(data, target, condition).chunks():
         scaled = model._fetch(fetches, chunk)  # [m, target_dim] each
-        yield {name: unit * part.astype(np.float64) for name, part in scaled.items()}
+        rounding = np.zeros(1)
+        if float64:  # what float32 does not hold of targets is in no reconstruction
+            target = float64["target"].scaled(chunk.target)  # [m, target_dim]
+            rounding = target - target.astype(np.float32)
+        yield {name: unit * (part + rounding) for name, part in scaled.items()}
 
 
 def _measure(model: Autoencoder, data: RowsLike, target: RowsLike | None) -> Evaluation:

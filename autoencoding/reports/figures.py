@@ -6,8 +6,11 @@ Images are [n, height, width, channels], gray or RGB, 0 to 255. Nothing is told 
 from __future__ import annotations
 
 import itertools
+import os
+import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -26,6 +29,30 @@ class Panel:
 
     draw: Callable[[FigureBase], None]
     height: float
+
+
+def check_path(path: str | os.PathLike[str]) -> None:
+    """Make the folder of a picture.
+
+    Raises
+    ------
+    OSError
+        It can't be made.
+    ValueError
+        The path is a folder, or does not end as a picture's.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    known = Figure().canvas.get_supported_filetypes()
+    if path.is_dir() or path.suffix.lower().lstrip(".") not in known:
+        raise ValueError(f"{path} must end with {', '.join(f'.{name}' for name in known)}")
+
+
+def save(path: str | os.PathLike[str], *panels: Panel) -> None:
+    """Save a page of panels as a picture."""
+    with warnings.catch_warnings():  # a name in a script that the font has not: boxes
+        warnings.filterwarnings("ignore", "Glyph", UserWarning)
+        page(*panels).savefig(path, dpi=150)
 
 
 def page(*panels: Panel) -> Figure:

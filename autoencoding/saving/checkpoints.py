@@ -26,6 +26,8 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from filelock import FileLock, Timeout
 
+from autoencoding.parts.variables import quiet_logger
+
 FORMAT = 2
 KEPT = 5  # saves of the same folder
 LAST = ".last.npz"
@@ -47,12 +49,12 @@ def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
         yield
         return
     try:
-        holding = FileLock(Path(folder).expanduser() / LOCK).acquire(
-            blocking=False
-        )  # makes the folder, too
+        lock = FileLock(Path(folder).expanduser() / LOCK)  # makes the folder, too
+        holding = lock.acquire(blocking=False)
     except Timeout:
         raise BlockingIOError(
-            f"{folder} is in use: another run trains into it; let it end, or give another folder"
+            f"{folder} is in use: another run trains into it; let it end, or give each run a "
+            "folder of its own (checkpoint=...), or none (checkpoint=None)"
         ) from None
     with holding:
         yield
@@ -85,7 +87,7 @@ def save(
     folder = Path(folder).expanduser()  # the Saver makes it
     number = 1 + max(_numbers(folder), default=0)
     try:
-        with session.graph.as_default():
+        with session.graph.as_default(), quiet_logger():
             path = saver.save(
                 session, str(folder / "model"), global_step=number, write_meta_graph=False
             )
@@ -152,7 +154,11 @@ def restore(
     """
     require_same(prefix, manifest["variables"], shapes(session.graph))
     try:
-        with _no_pattern(prefix, manifest["files"]) as place, session.graph.as_default():
+        with (
+            _no_pattern(prefix, manifest["files"]) as place,
+            session.graph.as_default(),
+            quiet_logger(),
+        ):
             saver.restore(session, str(place))
     except (ValueError, tf.errors.OpError):
         for name in manifest["files"]:

@@ -6,7 +6,7 @@ import math
 import os
 import tempfile
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
@@ -25,9 +25,16 @@ def signatures(model: Autoencoder) -> dict[str, tuple[Tensors, Tensors]]:
     """Add inference alone to the current graph; return its inputs and outputs by signature."""
     widths = {k: math.prod(v) for k, v in model._shapes.items() if k != "target"}
     inputs = loop.placeholders(widths, [None])  # each [n, d]
-    forward = model._forward({**inputs, "x": model._input_scaler.scale(inputs["x"])})
+    scale: Any = model._input_scaler.scale
+    unscale: Any = model._target_scaler.unscale
+    if float64 := model._require_trained().float64:
+        inputs["x"] = tf1.placeholder(tf.float64, inputs["x"].shape, name="x64")  # [n, input_dim]
+        scale, unscale = float64["x"].scaled, float64["target"].raw
+    x = tf.cast(scale(inputs["x"]), tf.float32)  # [n, input_dim]
+    forward = model._forward({**inputs, "x": x})
     scaled = model.loss_function.activation(forward.output)  # [n, target_dim]
-    reconstructions = {"reconstructions": model._target_scaler.unscale(scaled)}  # [n, target_dim]
+    scaled = tf.cast(scaled, tf.float64 if float64 else tf.float32)  # [n, target_dim]
+    reconstructions = {"reconstructions": unscale(scaled)}  # [n, target_dim]
     codes = {"codes": forward.code}  # [n, hidden_dim]
     conditions = {k: v for k, v in inputs.items() if k == "condition"}
     return {
@@ -55,6 +62,7 @@ def write(model: Autoencoder, folder: str | os.PathLike[str]) -> None:
         tempfile.TemporaryDirectory(dir=folder.parent) as beside,
         tf.Graph().as_default(),
         tf1.Session() as session,
+        variables.quiet_logger(),
     ):
         definitions = {
             name: tf1.saved_model.build_signature_def(

@@ -69,8 +69,9 @@ class Run:
         if resume and model._state is None and model.checkpoint is not None:
             model._restore(*checkpoints.newest(model.checkpoint))
         seed = model._require_trained().seed if resume else model.seed
+        model._require_memory(copies=3)  # those of the last report, and the next
         self.rows, self.validation = split(rows, validation, seed)
-        self.fitted: dict[str, np.ndarray] = {}
+        self.fitted = statistics.Fitted({}, model._state.float64 if model._state else {})
         if self.fresh:
             self.fitted = statistics.fit(
                 self.rows, model._input_scaler, model._target_scaler, model._baselines
@@ -94,7 +95,7 @@ class Run:
             self._stack.enter_context(self.reports)
             if self.fresh:
                 model.session.run(model.init)
-                variables.write(model.session, self.fitted | model._start)
+                variables.write(model.session, self.fitted.variables | model._start)
             model._state = self.state
             planned = {"planned_steps": np.array(self.state.planned_steps)}
             variables.write(model.session, planned)  # where the graph has it
@@ -143,6 +144,7 @@ class Run:
         """Return the state of a new run on so many rows, for validation, and in a step."""
         model, n_rows = self.model, self.rows.n_rows
         state = TrainingState(*sizes, model.epoch, model.seed, compiled=False)
+        state.float64 = self.fitted.float64
         if not self.fresh and model._state is not None:
             state.warm_starts = model._state.warm_starts + 1
         flops = 6.0 * model._multiplications * n_rows

@@ -7,6 +7,8 @@ from typing import Any
 
 import numpy as np
 
+from autoencoding.parts.scaling import Float64
+
 
 @dataclass
 class TrainingState:
@@ -27,10 +29,12 @@ class TrainingState:
     error_sum: float = 0.0  # of the present epoch: mean errors times the batches' shares of rows
     best: int | None = None  # the epoch with the least validation loss
     history: dict[str, list[float]] = field(default_factory=dict)
+    float64: dict[str, Float64] = field(default_factory=dict)  # scalings, as in `statistics.fit`
     last: dict[str, np.ndarray] | None = None  # weights to go on with, if the session has the best
 
     def __post_init__(self) -> None:
         validation = ["validation_loss"] * (self.n_validation > 0)
+        self.float64 = {k: Float64(*map(np.asarray, v)) for k, v in self.float64.items()}
         for name in ("epoch", "loss", "learning_rate", *validation):
             self.history.setdefault(name, [])
 
@@ -89,6 +93,8 @@ class TrainingState:
     def how_to_resume(self, folder: object) -> str:
         """Tell a user how to resume; the folder is None where nothing is saved."""
         saved = "" if folder is None else f", saved in {folder}"
+        if self.step == self.planned_steps:
+            return f"stopped when all {self.step} steps were taken{saved}"
         return (
             f"training stopped after {self.step} of {self.planned_steps} steps{saved}: "
             "train(..., resume=True) goes on"
@@ -101,7 +107,9 @@ class TrainingState:
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the arrays, as JSON can hold it."""
-        return {name: value for name, value in vars(self).items() if name != "last"}
+        values = {name: value for name, value in vars(self).items() if name != "last"}
+        values["float64"] = {k: [a.tolist() for a in v] for k, v in self.float64.items()}
+        return values
 
     @classmethod
     def from_json(

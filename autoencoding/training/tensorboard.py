@@ -6,6 +6,7 @@ import io
 import os
 import time
 from collections.abc import Mapping
+from pathlib import Path
 from typing import Self
 
 import numpy as np
@@ -27,8 +28,10 @@ class Board:
 
     def __init__(self, folder: str | os.PathLike[str], graph: tf.Graph, step: int = 0) -> None:
         unique = f".{time.time_ns()}"  # TensorFlow names files by the second, and overwrites
+        folder = Path(folder).expanduser()
+        folder.mkdir(parents=True, exist_ok=True)  # with an error that names it
         with graph.as_default():  # eagerly there is no writer
-            self._writer = tf1.summary.FileWriter(os.fspath(folder), graph, filename_suffix=unique)
+            self._writer = tf1.summary.FileWriter(str(folder), graph, filename_suffix=unique)
         if step > 0:
             self._writer.add_session_log(tf1.SessionLog(status=tf1.SessionLog.START), step)
 

@@ -17,6 +17,7 @@ ARRAYS = {
 }
 NAMES = ("train-images-idx3-ubyte", "train-labels-idx1-ubyte")
 NAMES += ("t10k-images-idx3-ubyte", "t10k-labels-idx1-ubyte")
+EMNIST = [f"emnist-letters-{name.replace('t10k', 'test')}" for name in NAMES]
 DOTTED = [name.replace("-idx", ".idx") for name in NAMES]
 
 
@@ -32,6 +33,16 @@ def write_idx(folder, zipped=False, names=NAMES):
     return folder
 
 
+def of_the_same_names(folder):
+    """As some archives of MNIST are unpacked: a folder beside, or around, each file."""
+    for name in NAMES:
+        (folder / name).mkdir()
+    write_idx(folder, names=DOTTED)
+    for name, dotted in list(zip(NAMES, DOTTED, strict=True))[:2]:
+        (folder / dotted).rename(folder / name / name)
+    return folder
+
+
 def npz(folder, **arrays):
     np.savez_compressed(folder / "mnist.npz", **arrays)
     return folder / "mnist.npz"
@@ -42,7 +53,13 @@ FORMS = {
     "idx": write_idx,
     "gzipped idx": lambda folder: write_idx(folder, zipped=True),
     "dotted names": lambda folder: write_idx(folder, names=DOTTED),
-    "EMNIST's names": lambda folder: write_idx(folder, names=[f"emnist-mnist-{n}" for n in NAMES]),
+    "EMNIST's names": lambda folder: write_idx(folder, names=EMNIST),
+    "other labels": lambda folder: npz(folder, **{k: a.astype("i8") for k, a in ARRAYS.items()}),
+    "Fortran order": lambda folder: npz(folder, **{k: a.copy("F") for k, a in ARRAYS.items()}),
+    "a channel": lambda folder: npz(
+        folder, **{k: a[..., None] if a.ndim == 3 else a for k, a in ARRAYS.items()}
+    ),
+    "folders of the same names": of_the_same_names,
 }
 
 
@@ -71,6 +88,15 @@ def test_what_is_missing_is_named(tmp_path):
     (tmp_path / "t10k-labels-idx1-ubyte").unlink()
     with pytest.raises(FileNotFoundError, match="has no t10k-labels"):
         mnist.load(tmp_path)
+    write_idx(tmp_path, names=EMNIST)
+    with pytest.raises(ValueError, match="several data sets, MNIST, emnist-letters: give"):
+        mnist.load(tmp_path)
+
+
+def test_labels_may_be_missing(tmp_path):
+    loaded = mnist.load(npz(tmp_path, x_train=ARRAYS["x_train"], x_test=ARRAYS["x_test"]))
+    assert loaded.train_labels is loaded.test_labels is None
+    assert np.array_equal(loaded.test, ARRAYS["x_test"])
 
 
 class Trap:
@@ -86,8 +112,8 @@ class Trap:
         ({"y_test": np.zeros(4, np.uint8)}, "must have 3 labels, got 4"),
         ({"x_test": np.zeros((3, 4, 5), np.uint8)}, "of one size"),
         ({"x_test": np.zeros((3, 20), np.uint8)}, "must hold bytes of 3 dimensions"),
-        ({"x_train": np.zeros((7, 5, 4))}, "no MNIST archive.* x_train.npy .* bytes .*float64"),
-        ({"x_train": np.zeros((7, 5, 4), np.uint8, "F")}, "no MNIST archive.* C order"),
+        ({"x_train": np.zeros((7, 5, 4))}, "no MNIST archive.* x_train.npy .* whole .*float64"),
+        ({"y_train": np.full(7, 300)}, "no MNIST archive.* y_train.npy .* 0 to 255, got 300"),
         ({"x_train": np.array([Trap()], object)}, "is no MNIST archive"),
         ({"x_train": None}, "is no MNIST archive"),
     ],

@@ -95,7 +95,7 @@ def test_resizing_stays_between_black_and_white(tmp_path):
 def test_mixed_sizes_need_a_size(tmp_path):
     for i, (height, width) in enumerate([(4, 6), (4, 6), (6, 4)]):
         save(tmp_path / f"{i}.png", np.zeros((height, width), np.uint8))
-    with pytest.raises(ValueError, match="2.png: expected . x . pixels as in 0.png.*size="):
+    with pytest.raises(ValueError, match="2.png: expected . x . pixels as in 0.png.*give a size"):
         load_images(tmp_path)
     assert load_images(tmp_path, size=(3, 3))[0].shape == (3, 9)
 
@@ -127,7 +127,7 @@ def test_a_truncated_image_is_named(tmp_path, name):
     ("content", "message"),
     [
         (b"text", "not a sound image, replace or remove it"),
-        (b"P5 3000 2000 255\n" + bytes(5000), ".*it claims 2000 x 3000 pixels in 5017 bytes"),
+        (b"P5 3000 2000 255\n" + bytes(5000), "not a sound image.*truncated"),
     ],
 )
 def test_a_corrupt_image_is_named(tmp_path, content, message):
@@ -146,8 +146,10 @@ def test_a_format_that_starts_programs_is_refused(tmp_path):
 @pytest.mark.filterwarnings("default")
 def test_a_decompression_bomb_is_refused(tmp_path, monkeypatch, limit):
     monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", limit)
-    with pytest.raises(ValueError, match="a.png: not a sound image.*decompression bomb"):
+    with pytest.raises(ValueError, match="a.png: too large.*decompression bomb.*max_pixels"):
         load_images(save(tmp_path / "a.png"))
+    assert load_images(tmp_path / "a.png", max_pixels=54)[0].shape == (1, 54)
+    assert limit == Image.MAX_IMAGE_PIXELS
 
 
 def test_a_large_photograph_of_one_colour_is_read(tmp_path):

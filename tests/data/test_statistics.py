@@ -215,7 +215,7 @@ def test_quantiles_are_those_of_all_rows_where_these_fit_and_a_weight_is_as_many
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_of_many_rows_those_at_even_distances_are_kept(monkeypatch, size):
-    monkeypatch.setattr(statistics, "SAMPLE_BYTES", 4 * 100)
+    monkeypatch.setattr(statistics, "SAMPLE_BYTES", 8 * 100)
     rows = np.arange(1000.0)[:, None]
     sample = quantiles_of((rows[i : i + size], None) for i in range(0, 1000, size))
     kept = np.concatenate([rows for rows, _ in sample._kept])
@@ -235,7 +235,7 @@ def fit(rows, scaling, dim, target_dim, k=2):
         Scaler(SCALINGS[scaling](), dim, "scaling"),
         Scaler(SCALINGS[scaling](), target_dim, "target_scaling"),
     )
-    return statistics.fit(rows, *scalers, Baselines(target_dim, k))
+    return statistics.fit(rows, *scalers, Baselines(target_dim, k)).variables
 
 
 @every_scaling

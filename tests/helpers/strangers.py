@@ -10,6 +10,25 @@ import pandas as pd
 from autoencoding.cli import tables
 
 PLANTED = 20
+QUICK = "--seed 0 --epochs 1 --hidden 2"
+N = 60  # rows of `mixed`
+
+
+def mixed(n_rows=N, seed=0):
+    """A table of all kinds of columns, with gaps."""
+    generator = np.random.default_rng(seed)
+    frame = pd.DataFrame(
+        {
+            "amount": generator.lognormal(5, 2, n_rows),
+            "count": generator.integers(0, 9, n_rows),
+            "on": generator.choice([True, False], n_rows),
+            "town": generator.choice(["Ulm", "Bonn, West", 'the "Hof"'], n_rows).astype(object),
+            "when": pd.date_range("2024-01-01", periods=n_rows, freq="7h"),
+        }
+    )
+    frame.loc[::7, "amount"] = np.nan
+    frame.loc[3::9, "town"] = None
+    return frame
 
 
 def planted(n_rows, seed):

@@ -8,7 +8,7 @@ from skimage.metrics import structural_similarity
 
 from autoencoding.parts import variables
 from autoencoding.parts.losses import LOSSES, MAE, MSE, RMSE, SSIM, BinaryCrossEntropy, Normal
-from autoencoding.parts.scaling import Range, Scaler
+from autoencoding.parts.scaling import Range, Scaler, Statistics
 
 GENERATOR = np.random.default_rng(0)
 OUTPUT = GENERATOR.normal(size=(6, 5)).astype(np.float32)
@@ -117,7 +117,8 @@ def test_ssim_needs_images_as_large_as_its_window(shape):
 )
 def test_losses_are_reported_in_raw_units(loss, expected):
     scaling = Scaler(Range(-50, 150), 3, "scaling")
-    values = scaling.fit(np.zeros(3), np.ones(3), np.zeros((0, 3)))
+    data = Statistics(np.zeros(3), np.ones(3), np.zeros((0, 3)))
+    values = scaling.variables(scaling.fit(data))
     reported = run(lambda: loss.in_data_units(tf.constant(0.5), scaling), values)
     assert reported == pytest.approx(expected)
 

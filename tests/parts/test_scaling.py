@@ -8,7 +8,7 @@ from hypothesis.extra.numpy import arrays
 from sklearn.preprocessing import RobustScaler, StandardScaler
 
 from autoencoding.parts import variables
-from autoencoding.parts.scaling import DEVIATIONS, SCALINGS, Scaler
+from autoencoding.parts.scaling import DEVIATIONS, SCALINGS, Scaler, Statistics
 
 NAMES = ["global", "feature", "robust", None]
 
@@ -22,7 +22,10 @@ def fit(name, data, **options):
     data = np.asarray(data, np.float64)
     scaling = Scaler(SCALINGS[name](**options), data.shape[1], "scaling")
     quantiles = np.quantile(data.astype(np.float32), scaling.scaling.levels, axis=0)
-    return scaling, scaling.fit(data.mean(axis=0), data.var(axis=0), quantiles)
+    rounding = float(np.finfo(np.float32).eps)
+    found = Statistics(data.mean(axis=0), data.std(axis=0), quantiles, rounding)
+    found = found._replace(deviation=found.unless_rounding(found.deviation, found.mean))
+    return scaling, scaling.variables(scaling.fit(found))
 
 
 def run(name, data, **options):
