@@ -189,15 +189,15 @@ def test_a_range_far_wider_than_the_data_is_doubted():
 # N to Q: pictures; T: masks, pairs, lists; V: TensorBoard
 
 
-@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "L tRNS", "RGB tRNS"])
+@pytest.mark.parametrize("mode", ["RGBA", "LA", "PA", "L tRNS", "RGB tRNS", "I;16 tRNS"])
 def test_what_is_transparent_is_white(mode, tmp_path):
     image = Image.new("RGBA", (12, 12), (0, 0, 0, 0))
     image.paste((0, 0, 0, 255), (3, 3, 9, 9))
     path, options = tmp_path / "disc.png", {}
     if mode.endswith("tRNS"):  # the colour that stands for nothing, black on black otherwise
         image = Image.new(mode.split()[0], (12, 12), "gray")
-        image.paste("black", (3, 3, 9, 9))
-        options = {"transparency": 128 if mode.startswith("L") else (128, 128, 128)}
+        image.paste(0, (3, 3, 9, 9))
+        options = {"transparency": (128, 128, 128) if mode.startswith("RGB") else 128}
     elif mode == "PA":
         image = image.quantize(8)
     else:
@@ -219,6 +219,17 @@ def test_pixels_are_scaled_by_the_type_of_the_file(dtype, top, known, tmp_path):
     with pytest.warns(UserWarning, match=known) if known else contextlib.nullcontext():
         pixels = load_images(tmp_path / "gray.tif")[0]
     assert pixels.ravel() == pytest.approx(np.linspace(0, 255, 64), abs=0.07)
+
+
+def test_a_dark_picture_among_others_of_16_bits_stays_dark(tmp_path):
+    for number, top in enumerate((60000, 3000, 50000)):
+        Image.fromarray(np.full((4, 6), top, np.uint16)).save(tmp_path / f"{number}.png")
+    pixels, _, _ = load_images(tmp_path)
+    assert pixels[:, 0] == pytest.approx(np.array([60000, 3000, 50000]) / 257, rel=1e-5)
+    (tmp_path / "0.png").unlink()
+    (tmp_path / "2.png").unlink()
+    with pytest.warns(UserWarning, match="of 12 bits, from 0 to 4095"):
+        assert load_images(tmp_path)[0][0, 0] == pytest.approx(255 * 3000 / 4095, rel=1e-5)
 
 
 def test_masked_rows_are_refused_by_name(iris):

@@ -64,6 +64,8 @@ def test_identifiers_do_not_hide_the_odd_row():
         ("x", np.random.default_rng(2).permutation(N) + 5),
         ("x", [f"{i * 7919 % 1000}-{i}" for i in range(N)]),
         ("surname", [f"name {i}" for i in range(N - 2)] + ["Smith", "Smith"]),
+        ("rowid", np.random.default_rng(3).permutation(10**6)[:N]),
+        ("tweet", 2**60 + np.random.default_rng(4).permutation(N) * 9),  # beyond float64's digits
     ],
 )
 def test_what_tells_rows_apart_is_left_out(name, column, form):
@@ -81,6 +83,10 @@ def test_what_tells_rows_apart_is_left_out(name, column, form):
         ("number", np.random.default_rng(0).normal(size=N)),
         ("x", np.arange(N) / 2),
         ("x", [1, 3, 4, 90]),
+        ("number_of_votes", np.random.default_rng(3).permutation(10**6)[:N]),
+        ("price_index", np.random.default_rng(4).permutation(10**6)[:N]),
+        ("paid", np.random.default_rng(5).permutation(10**6)[:N]),
+        ("year", np.arange(N) % 30 + 1990),
     ],
 )
 def test_amounts_stay(name, column, form):
@@ -140,7 +146,31 @@ def test_times_become_what_repeats(first, freq, form, cycles):
         assert kind_of(times, form="typed").endswith(f": {cycles}")
 
 
+@pytest.mark.parametrize("form", ["csv", "typed"])
+@pytest.mark.parametrize("unit", ["s", "ms", "ns", "day"])
+def test_whole_numbers_may_be_times(unit, form):
+    times = pd.date_range("2024-01-31", periods=N, freq="D" if unit == "day" else "h")
+    if unit == "day":
+        whole, cycle = times.strftime("%Y%m%d").astype(int), "weekday"
+    else:
+        whole, cycle = times.as_unit(unit).astype(np.int64), "hour"
+    assert kind_of(whole, "created_at", form).endswith(f": {cycle}")
+    shuffled = np.random.default_rng(0).permutation(whole) // 2 * 2
+    assert "time" not in kind_of(shuffled - 10**7 * (unit == "day"), "amount", form)
+
+
 # B: types are decided once
+
+
+def test_categories_of_numbers_are_the_same_words_in_a_column_with_gaps():
+    frame = pd.DataFrame({"zip": [1, 2, 3, 12] * 5, "x": np.arange(20) ** 2 / 7})
+    columns = Columns.of(of_frame(frame), {"zip": "category"})
+    gaps = frame.assign(zip=frame["zip"].where(frame.index != 7))  # float64
+    gaps.to_csv("gaps.csv", index=False)
+    expected = columns.encode(of_frame(frame))
+    for table_ in (of_frame(gaps), tables.read("gaps.csv")):
+        differs = (columns.encode(table_) != expected).any(axis=1)
+        assert np.flatnonzero(differs).tolist() == [7]
 
 
 @pytest.mark.parametrize("gap", ["on", "amount", "town", "when"])

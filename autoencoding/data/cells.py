@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 # Words that stand for an empty cell in text files, whatever their case
 MISSING = ("?", "-", "na", "n/a", "#n/a", "nan", "null", "<na>", "nat")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # with a point
+WHOLE = re.compile(r"-?\d+\.0+")
 
 # What follows a time: fractions of a second, and the zone; what repeats is the time of the place
 TAIL = r"(:\d\d)(\.\d+)?\s*(Z|UTC|GMT|[+-]\d\d:?\d\d)?$"
@@ -27,6 +28,12 @@ FORMS = (
     *("%b %Y", "%m/%Y", "%Y%m%d %H:%M:%S", "%a %b %d %H:%M:%S %Y", "%a, %d %b %Y %H:%M:%S"),
     *("%H:%M", "%H:%M:%S", "%I:%M %p"),
 )
+# Times that are whole numbers: of a day, or since 1970 began
+COMPACT = "%Y%m%d"
+COMPACT_DAY = re.compile(r"\d{8}")
+UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nanoseconds"}
+EPOCHS = {f"{name} since 1970": unit for unit, name in UNITS.items()}
+SPAN = (np.datetime64("1980-01-01"), np.datetime64("2200-01-01"))  # by which they are told
 TRIED = 50  # words, before all of them
 
 
@@ -94,6 +101,8 @@ class Cells:
         word = str(value).strip()
         if not word or word.lower() in self.missing:
             return None
+        if WHOLE.fullmatch(word):  # a whole number, which is 1.0 in a column with gaps
+            return word.partition(".")[0]
         return {"true": "True", "false": "False"}.get(word.lower(), word)
 
     @cached_property
@@ -156,12 +165,13 @@ class Cells:
     def times(self, form: str | None) -> np.ndarray:
         """Return times of the place, datetime64[us] [n], NaT where a cell is empty.
 
-        Text is in this form, 'ISO8601' or one of `strptime`; a ValueError names a cell that is not.
+        Text and numbers are in this form, a key of `EPOCHS`, 'ISO8601' (as by default) or one of
+        `strptime`; a ValueError names a cell that is not.
         """
         kind = self.array.type
-        if self.is_text:
+        if self.is_text or (form and not pa.types.is_temporal(kind)):
             words, codes = self.coded
-            form = form or self.form_of_times or FORMS[0]
+            form = form or FORMS[0]
             times = _parse_times(words, form)
             wrong = np.isnat(times) & np.array([word is not None for word in words])
             if wrong.any():
@@ -179,12 +189,13 @@ class Cells:
 
     @cached_property
     def form_of_times(self) -> str | None:
-        """The form of times that all text has; None if there is none."""
+        """The form of times that all text or numbers have; None if there is none."""
         words = [word for word in self.coded[0] if word is not None]
         some = words[:: max(1, len(words) // TRIED)]
         if not words or not all(any(c.isdigit() for c in word) for word in some):
             return None
-        fits = [form for form in FORMS if not np.isnat(_parse_times(some, form)).any()]
+        forms = (COMPACT, *EPOCHS) if all(map(NUMBER.fullmatch, some)) else FORMS
+        fits = [form for form in forms if not np.isnat(_parse_times(some, form)).any()]
         times = {form: _parse_times(words, form) for form in fits}
         spans = {f: np.ptp(t.view(np.int64)) for f, t in times.items() if not np.isnat(t).any()}
         # whether a day or a month comes first: moments of the day are rarely months apart
@@ -195,10 +206,19 @@ class Cells:
     def refused(self, row: int, expected: str) -> ValueError:
         """Return an error that names the file, the column, the row and what is there."""
         got = repr(self.array[row].as_py()) if row < len(self) else "nothing"
-        return ValueError(f"{self.source}: column {self.name!r}, row {row}: {expected}, got {got}")
+        return ValueError(
+            f"{self.source}: column {self.name!r}, row {row}: {expected}, got {got}; name it as a "
+            "missing word, or give the column another type"
+        )
 
 
 def _parse_times(words: Sequence[str | None], form: str) -> np.ndarray:
     """Return times datetime64[us] [n], NaT where text is in another form, without their zone."""
+    if form in EPOCHS:
+        numbers = pd.to_numeric(pd.Series(words, dtype=object), errors="coerce")
+        times = pd.to_datetime(numbers, unit=EPOCHS[form], errors="coerce").to_numpy("M8[us]")
+        return np.where((times >= SPAN[0]) & (times < SPAN[1]), times, np.datetime64("NaT"))
+    if form == COMPACT:  # which takes fewer digits, too
+        words = [word if word and COMPACT_DAY.fullmatch(word) else None for word in words]
     plain = pd.Series(words, dtype=object).str.replace(TAIL, r"\1", regex=True)
     return pd.to_datetime(plain, format=form, errors="coerce").to_numpy("M8[us]")

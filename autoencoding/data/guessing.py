@@ -7,13 +7,23 @@ import re
 import numpy as np
 import pyarrow as pa
 
-from autoencoding.data.cells import Cells
+from autoencoding.data.cells import COMPACT, Cells
 from autoencoding.data.kinds import Category, Kind, LeftOut, Number, Time, why_no_numbers
 
 NEARLY_ALL = 0.9  # of words that differ, in text that identifies its rows
 FEW = 10  # rows, below which nothing is taken for an identifier
 DENSE = 1.2  # times as many whole numbers as rows, in a range that these nearly fill
-NAMES = re.compile(r"ids?|uuid|guid|key|index|idx|nr|no|number|serial|record|phone|unnamed")
+# Names of columns that tell rows apart, in words; those of amounts are such as "number of votes"
+OWNERS = "account|case|client|customer|device|employee|invoice|item|loan|member|object|order"
+OWNERS += "|patient|person|policy|product|row|sample|session|student|ticket|transaction|user"
+NAMES = re.compile(
+    rf"\b(?:ids?|uuid|guid|serial|phone|unnamed|(?:{OWNERS})ids?)\b|"
+    r"\b(?:nr|no|num|number|key)$|^(?:row )?(?:index|idx)$"
+)
+TIMES = re.compile(r"\b(?:time|date|datetime|timestamp|ts|epoch|created|updated|at|when)\b|time$")
+EXACT = 2.0**53  # beyond which whole numbers are no longer exact as float64
+EPOCH = 6e8  # seconds from 1970 to 1989, below which nothing is taken for seconds since then
+DAYS = (19000101, 21001231)  # the least and the largest whole number that is taken for a day
 
 IDENTIFIER = LeftOut("an identifier")  # of whole numbers
 LEARNT = {kind.name: kind for kind in (Number, Category, Time)}
@@ -46,11 +56,27 @@ def choose(cells: Cells, said: str | None = None) -> Kind:
     return LeftOut(f"no numbers, words or times, but {kind}")
 
 
+def is_amount(cells: Cells) -> bool:
+    """Tell whether whole numbers without gaps are neither times nor identifiers."""
+    return not _are_times(cells, cells.numbers) and not _identifies(cells, cells.numbers)
+
+
 def _of_numbers(cells: Cells) -> Kind:
-    numbers = cells.numbers  # [n]
-    if np.isnan(numbers).all():
+    present = cells.numbers[~np.isnan(cells.numbers)]  # [m]
+    if not len(present):
         return LeftOut("empty")
-    return IDENTIFIER if _identifies(cells, numbers) else Number.of(cells)
+    whole = bool((present == np.floor(present)).all())
+    if whole and _are_times(cells, present):
+        return Time.of(cells)
+    return IDENTIFIER if whole and _identifies(cells, present) else Number.of(cells)
+
+
+def _are_times(cells: Cells, numbers: np.ndarray) -> bool:
+    """Tell whether whole numbers [m] are days such as 20240131, or by name seconds since 1970."""
+    low, high = numbers.min(), numbers.max()
+    if DAYS[0] <= low and high <= DAYS[1]:
+        return cells.form_of_times == COMPACT
+    return low >= EPOCH and bool(TIMES.search(_words(cells.name))) and bool(cells.form_of_times)
 
 
 def _of_text(cells: Cells) -> Kind:
@@ -66,20 +92,20 @@ def _of_text(cells: Cells) -> Kind:
 
 
 def _identifies(cells: Cells, numbers: np.ndarray) -> bool:
-    """Tell whether whole numbers [n] identify rows: they differ, and come in order or so named."""
-    present = numbers[~np.isnan(numbers)]  # [m]
-    if len(present) < FEW or (present != np.floor(present)).any():
+    """Tell whether whole numbers [m] identify rows: they differ, and come in order or so named."""
+    if len(numbers) < FEW:
         return False
-    if len(np.unique(present)) < len(present) or not _is_written_whole(cells):
+    if np.abs(numbers).max() >= EXACT:
+        words = [word for word in cells.coded[0] if word is not None]
+        return len({*words}) == len(numbers) and all(re.fullmatch(r"-?\d+", w) for w in words)
+    if (np.diff(numbers) > 0).all():
+        return True
+    width = np.ptp(numbers)
+    if width < len(numbers) - 1 or len(np.unique(numbers)) < len(numbers):
         return False
-    in_order = bool((np.diff(present) > 0).all())
-    fills = np.ptp(present) < DENSE * len(present)
-    words = re.findall(r"[A-Z]*[a-z]+|[A-Z]+", cells.name)
-    return in_order or fills or any(NAMES.fullmatch(word.lower()) for word in words)
+    return bool(width < DENSE * len(numbers)) or NAMES.search(_words(cells.name)) is not None
 
 
-def _is_written_whole(cells: Cells) -> bool:
-    """Tell whether whole numbers are written as such, not as 1.0."""
-    if not cells.is_text:
-        return pa.types.is_integer(cells.array.type)
-    return all(word is None or re.fullmatch(r"[+-]?\d+", word) for word in cells.coded[0])
+def _words(name: str) -> str:
+    """Return the words of a name such as "customerID" or "user_id", in lower case."""
+    return " ".join(re.findall(r"[A-Z]*[a-z]+|[A-Z]+", name)).lower()

@@ -176,7 +176,7 @@ class Time:
 
     @classmethod
     def of(cls, cells: Cells) -> Time:
-        form = cells.form_of_times if cells.is_text else None
+        form = None if pa.types.is_temporal(cells.array.type) else cells.form_of_times
         times = cells.times(form)  # [n]
         present = times[~np.isnat(times)]  # [m]
         if not len(present):
@@ -265,6 +265,7 @@ def why_no_numbers(cells: Cells) -> str:
         return ""
     wrong = cells.not_numbers
     cell = str(cells.array[int(wrong[0])].as_py())
-    if 2 * len(wrong) > len(cells) and not LIKE_NUMBER.fullmatch(cell.strip()):
+    numbers = len(cells) - cells.empty[0] - len(wrong)
+    if len(wrong) > numbers and not LIKE_NUMBER.fullmatch(cell.strip()):
         return ""
     return f"; no numbers, because of {cell!r} in row {wrong[0]}"

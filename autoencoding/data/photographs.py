@@ -27,6 +27,8 @@ SUFFIXES = (
     *(".ppm", ".tif", ".tiff", ".webp"),
 )
 NAMED = 20  # files in a message
+# Of modes whose range is wider than what files use of it: the most, and what is said of it
+RANGES = {"F": (1.0, "from 0 to 1"), "I": (4095 / 257, "of 12 bits, from 0 to 4095")}
 
 
 def load_images(
@@ -78,11 +80,12 @@ def load_images(
         raise ValueError(f"size must be (height, width) in whole pixels, got {size}")
     _require_channels(channels)
     files = find(Path(path)).files
-    rows, first, problems = np.empty((0, 0), np.float32), files[0], []
+    rows, first, problems, modes = np.empty((0, 0), np.float32), files[0], [], []
     shape: tuple[int, ...] = ()
     for number, file in enumerate(files):
         try:
-            image = _resize(_read(file, channels, background, max_pixels), size)
+            pixels, mode = _read(file, channels, background, max_pixels)
+            image = _resize(pixels, size)
         except ValueError as error:
             problems.append(str(error))
             continue
@@ -98,12 +101,14 @@ def load_images(
                 f"{_pixels(image.shape)}; give a size, height and width, for all images"
             )
         rows[number] = image.ravel()
+        modes.append(mode)
     if len(problems) > 1:
         more = [f"and {len(problems) - NAMED} more"] * (len(problems) > NAMED)
         lines = [f"{len(problems)} of {len(files)} files:", *problems[:NAMED], *more]
         raise ValueError("\n  ".join(lines))
     if problems:
         raise ValueError(problems[0])
+    _stretch(rows, np.array(modes), files)
     return rows, shape[0], shape[1]
 
 
@@ -195,12 +200,12 @@ def _require_channels(channels: int) -> None:
 
 def _read(
     file: Path, channels: int, background: str, max_pixels: int | None
-) -> NDArray[np.float32]:
-    """Read one image [height, width, channels], upright, 0 to 255."""
+) -> tuple[NDArray[np.float32], str]:
+    """Read one image [height, width, channels], upright, 0 to 255, and its mode."""
     with open(file, "rb") as opened, _limit(max_pixels):
         try:
             with Image.open(opened, formats=FORMATS) as image:
-                mode = image.mode
+                mode = image.mode[0]  # of 16 bits there are "I", "I;16" and "I;16B"
                 pixels = _decoded(ImageOps.exif_transpose(image), channels, background)
         except (Image.DecompressionBombWarning, Image.DecompressionBombError) as error:
             raise ValueError(
@@ -210,10 +215,9 @@ def _read(
             raise ValueError(
                 f"{file}: not a sound image, replace or remove it ({error})"
             ) from error
-    pixels = _in_range(file, mode, pixels)
     if not (pixels.min() >= 0 and pixels.max() <= 255):
         raise ValueError(f"{file}: pixels must be from 0 to 255 (or 65535), save it with 8 bits")
-    return pixels  # [height, width, channels]
+    return pixels, mode  # [height, width, channels]
 
 
 @contextlib.contextmanager
@@ -229,22 +233,28 @@ def _limit(max_pixels: int | None) -> Iterator[None]:
         Image.MAX_IMAGE_PIXELS = before
 
 
-def _in_range(file: Path, mode: str, pixels: NDArray[np.float32]) -> NDArray[np.float32]:
-    """Return pixels from 0 to 255, of a file whose own range is smaller than its type's."""
-    top = {"F": 1.0, "I;16": 4095 / 257}.get(mode, 0.0)
-    if not 0 < pixels.max() <= top:
-        return pixels
-    known = "from 0 to 1" if mode == "F" else "of 12 bits, from 0 to 4095"
-    warnings.warn(f"{file}: pixels are taken to be {known}", stacklevel=4)
-    return pixels * np.float32(255 / top)
+def _stretch(rows: NDArray[np.float32], modes: NDArray[Any], files: list[Path]) -> None:
+    """Bring rows [n, d] of modes [n] whose range is smaller than their type's to 0 to 255."""
+    for mode, (top, known) in RANGES.items():
+        some = np.flatnonzero(modes == mode)
+        if len(some) and 0 < rows[some].max() <= top * 1.0001:  # but for rounding
+            warnings.warn(
+                f"{files[some[0]]}: pixels are taken to be {known}, here and in "
+                f"{len(some) - 1} other files",
+                stacklevel=3,
+            )
+            rows[some] = np.minimum(rows[some] * np.float32(255 / top), 255)
 
 
 def _decoded(image: Image.Image, channels: int, background: str) -> NDArray[np.float32]:
     if image.mode == "F" or image.mode.startswith("I"):
         pixels = np.asarray(image, np.float32)[..., None]  # [height, width, 1]
+        clear = pixels == image.info.get("transparency")  # [height, width, 1]
         if image.mode != "F":  # 16 bits, which Pillow's own conversion would clip to white
             pixels = pixels / np.float32(257)
-        return np.repeat(pixels, channels, axis=2)  # [height, width, channels]
+        ground = Image.new("L" if channels == 1 else "RGB", (1, 1), background)
+        behind = np.asarray(ground, np.float32).reshape(channels)
+        return np.where(clear, behind, pixels)  # [height, width, channels]
     # By way of RGBA: from a palette with transparency Pillow takes no other without warning.
     image = image.convert("RGBA")
     image = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")

@@ -143,10 +143,12 @@ def _array(column: pd.Series) -> pa.Array:
     """Return a column of a data frame as an array of its type; of text if that is mixed."""
     try:
         array = pa.array(column, from_pandas=True)
+        as_text = isinstance(array.type, pa.BaseExtensionType)  # such as periods
     except (pa.ArrowInvalid, pa.ArrowTypeError, pa.ArrowNotImplementedError):
-        array = pa.array(
-            column.astype(object).map(str, na_action="ignore"), pa.string(), from_pandas=True
-        )
+        as_text = True
+    if as_text:
+        words = column.astype(object).map(str, na_action="ignore")
+        array = pa.array(words, pa.string(), from_pandas=True)
     if isinstance(array, pa.ChunkedArray):
         array = array.combine_chunks()
     if pa.types.is_dictionary(array.type):

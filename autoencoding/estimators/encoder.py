@@ -11,6 +11,7 @@ from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
 from autoencoding.data.encoding import Columns
+from autoencoding.data.guessing import is_amount
 from autoencoding.data.tables import of_frame
 
 
@@ -99,12 +100,15 @@ def is_frame(X: Any) -> bool:
 
 
 def needs_encoding(X: Any) -> bool:
-    """Tell whether this is a data frame with columns of other than numbers, or with gaps."""
+    """Tell whether this is a data frame with gaps, or with columns that are no mere numbers."""
     if not is_frame(X):
         return False
     frame = pandas_frame(X)
     numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
-    return not numeric or bool(frame.isna().to_numpy().any())
+    if not numeric or bool(frame.isna().to_numpy().any()):
+        return True
+    whole = of_frame(frame.select_dtypes("integer")).columns.values()  # maybe identifiers, or days
+    return any(not is_amount(cells) for cells in whole)
 
 
 def pandas_frame(X: Any) -> pd.DataFrame:

@@ -6,6 +6,7 @@ import scipy.sparse
 from people import ROWS, people
 from sklearn.base import clone
 from sklearn.pipeline import make_pipeline
+from strangers import planted
 
 from autoencoding import AutoencoderOutlierDetector, AutoencoderTransformer, TableEncoder
 
@@ -36,6 +37,22 @@ def test_an_encoder_gives_numbers_and_their_columns(frame):
     assert {"label = 0", "label = 1"} < set(typed.get_feature_names_out())
     with pytest.raises(TypeError, match="X must be a data frame, got ndarray"):
         encoder.transform(rows)
+
+
+@pytest.mark.parametrize("name", ["x", "customerid", "day"])
+def test_whole_numbers_that_tell_rows_apart_are_not_learnt_from(name):
+    frame, odd = planted(1000, 0)
+    own = {
+        "x": np.arange(1000),
+        "customerid": np.random.default_rng(0).permutation(10**6)[:1000],
+        "day": pd.date_range("2020-01-01", periods=1000).strftime("%Y%m%d").astype(int),
+    }
+    frame[name] = own[name]
+    detector = AutoencoderOutlierDetector(random_state=0).fit(frame)
+    assert len(set(detector.score_samples(frame).argsort()[:20]) & odd) >= 17
+    if name != "day":
+        moved = frame.assign(**{name: frame[name] + 10**7})
+        assert np.array_equal(detector.score_samples(moved), detector.score_samples(frame))
 
 
 def test_a_detector_takes_a_frame_as_it_is_and_attributes_to_its_columns(frame):
