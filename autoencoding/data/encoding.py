@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -52,7 +53,9 @@ class Columns:
             table.require([name])
             if said not in TYPES:
                 raise ValueError(f"{name}={said}: the type must be one of {', '.join(TYPES)}")
-        kinds = {name: choose(table.columns[name], types.get(name)) for name in table.names}
+        names, cells = table.names, [table.columns[name] for name in table.names]
+        with ThreadPoolExecutor() as pool:  # Arrow and NumPy let others run meanwhile
+            kinds = dict(zip(names, pool.map(choose, cells, map(types.get, names)), strict=True))
         if all(isinstance(kind, LeftOut) for kind in kinds.values()):  # then rather whole numbers
             kinds |= {n: Number.of(table.columns[n]) for n, k in kinds.items() if k == IDENTIFIER}
         columns = cls(kinds, table.n_rows)
@@ -98,7 +101,9 @@ class Columns:
             A column is missing, or a cell is not what it must be.
         """
         table.require(self.names)
-        return np.column_stack([self.kinds[n].encode(table.columns[n]) for n in self.names])
+        with ThreadPoolExecutor() as pool:
+            parts = pool.map(lambda n: self.kinds[n].encode(table.columns[n]), self.names)
+            return np.column_stack(list(parts))  # [n, d]
 
     def decode(self, rows: np.ndarray) -> pd.DataFrame:
         """Return rows [n, d] as a table of the columns that are learnt from.
