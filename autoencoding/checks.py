@@ -169,7 +169,8 @@ def slices(n_rows: int, width: int) -> list[slice]:
 def _real(name: str, value: Any) -> np.ndarray:
     if hasattr(value, "toarray"):
         raise TypeError(f"{name} must be dense, got a sparse matrix: give its toarray()")
-    if isinstance(value, np.ma.MaskedArray) and np.ma.is_masked(value):
+    parts = value if isinstance(value, (list, tuple)) else [value]
+    if any(isinstance(part, np.ma.MaskedArray) and np.ma.is_masked(part) for part in parts):
         raise TypeError(f"{name} has a mask, which would be ignored: give its filled(...) values")
     try:
         array = np.asarray(value)

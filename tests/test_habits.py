@@ -55,9 +55,10 @@ def test_a_folder_for_results_is_made_before_the_training(tmp_path):
     assert len(outliers) == N
 
 
-def test_what_was_trained_by_hand_can_be_saved_and_used(iris, tmp_path):
+@pytest.mark.parametrize("kind", ["plain", "denoising", "variational", "stacked"])
+def test_what_was_trained_by_hand_can_be_saved_and_used(kind, iris, tmp_path):
     centred = iris - iris.mean(axis=0)
-    with Autoencoder(4, 2, seed=0, checkpoint=None) as ae:
+    with models.create(kind, (4,), 2, seed=0, checkpoint=None) as ae:
         with pytest.raises(RuntimeError, match="not trained"):
             ae.save(tmp_path / "none")
         for _ in range(20):
@@ -65,7 +66,7 @@ def test_what_was_trained_by_hand_can_be_saved_and_used(iris, tmp_path):
         fed = ae.session.run(ae.encoded, {ae.x: centred})
         ae.save(tmp_path / "kept")
         assert np.array_equal(ae.encode(centred), fed)
-    with Autoencoder.load(tmp_path / "kept") as again:
+    with models.load(tmp_path / "kept") as again:
         assert np.array_equal(again.encode(centred), fed)
 
 
@@ -238,12 +239,18 @@ def test_a_dark_picture_among_others_of_16_bits_stays_dark(tmp_path):
         assert load_images(tmp_path)[0][0, 0] == pytest.approx(255 * 3000 / 4095, rel=1e-5)
 
 
-def test_masked_rows_are_refused_by_name(iris):
+@pytest.mark.parametrize("rows", ["array", "rows", "shards", "data set"])
+def test_masked_rows_are_refused_by_name(iris, rows):
     masked = np.ma.masked_greater(iris, 7)
+    given = {"array": masked, "rows": [*masked], "shards": [iris, masked]}
+    masked = given.get(rows, Numbered([*masked]))
     with Autoencoder(4, 2, epoch=1, checkpoint=None) as ae:
-        with pytest.raises(TypeError, match=r"data has a mask, .* filled"):
-            ae.train(masked)
+        for name, data, options in (("data", masked, {}), ("target", iris, {"target": masked})):
+            with pytest.raises(TypeError, match=rf"{name} has a mask, .* filled"):
+                ae.train(data, **options)
         ae.train(np.ma.array(iris), verbose=False)
+        with pytest.raises(TypeError, match=r"data has a mask, .* filled"):
+            ae.encode(masked)
 
 
 @pytest.mark.parametrize(("low", "high"), [(0, 1), (0, 255), (-1, 1)])

@@ -34,7 +34,7 @@ class AutoencoderEstimator(BaseEstimator):
     feature_names_in_ : array of str, shape [n_features_in_]
         Where X has names for its columns.
     encoder_ : TableEncoder or None
-        Of a data frame with other columns than numbers, or with gaps.
+        Of a data frame with other columns than mere numbers, or with gaps.
     """
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {

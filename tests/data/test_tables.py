@@ -1,14 +1,21 @@
 import numpy as np
+import pyarrow as pa
 import pytest
 from people import people
 
 from autoencoding.data import tables
 
 
-@pytest.mark.parametrize("suffix", ["csv", "parquet"])
+@pytest.mark.parametrize("suffix", ["csv", "parquet", "csv.zst", "TSV.Zst", "csv.gz"])
 def test_a_table_is_read_as_it_was_written(suffix, tmp_path):
     table, path = people(), tmp_path / f"people.{suffix}"
-    table.to_csv(path, index=False) if suffix == "csv" else table.to_parquet(path, index=False)
+    if suffix == "parquet":
+        table.to_parquet(path, index=False)
+    else:
+        content = table.to_csv(index=False, sep="\t" if "TSV" in suffix else ",").encode()
+        form = {"zst": "zstd", "csv": None}.get(suffix.lower().rpartition(".")[2], "gzip")
+        with pa.output_stream(path, compression=form) as file:
+            file.write(content)
     read = tables.read(path)
     assert (read.names, read.n_rows, read.index) == (list(table), len(table), [])
     for name in ("age", "height", "debt", "label"):
