@@ -333,6 +333,29 @@ def test_words_for_an_empty_cell_are_understood(word):
     assert len(columns) == read.n_rows
 
 
+@pytest.mark.parametrize("word", ["-999", "99.5", "inf", "1e6"])
+@pytest.mark.parametrize("form", ["csv", "parquet"])
+def test_numbers_may_stand_for_an_empty_cell(word, form, tmp_path):
+    frame = pd.DataFrame({"v": [1.5, float(word), 2.5, 3.5] * 5, "w": np.arange(20) ** 2 / 7})
+    kept = Columns.of(tables.read(written(frame, tmp_path, "csv"), missing=[word]))
+    read = tables.read(written(frame, tmp_path, form), missing=[word])
+    columns = Columns.of(read)
+    assert columns.summary(read).startswith("  v  number; 5 missing (as ")
+    later = tables.read(written(frame, tmp_path, form))  # without the word, which is kept
+    for one in (kept, columns):
+        assert one.encode(later)[1::4, :2].tolist() == [[0, one.kinds["v"].gap]] * 5
+
+
+def test_names_of_the_results_do_not_collide_with_those_of_the_table():
+    frame = mixed().assign(score=[f"s{i}" for i in range(N)], row=range(N), code0=range(N))
+    frame.to_csv("k.csv", index=False)
+    _, outliers = table("k.csv", QUICK, "--id score row code0")
+    assert outliers["row"].tolist() == outliers["row (own)"].tolist() == list(range(N))
+    assert outliers["score (own)"].tolist() == frame["score"].tolist()
+    with pytest.raises(SystemExit, match="k.csv has no other columns than amount"):
+        table("k.csv", QUICK, "--drop", *frame)
+
+
 def test_other_words_are_given_and_kept_and_types_have_their_own():
     cells = pd.Series(["<1", "2.5", "3.5", *["7"] * 9])
     pd.DataFrame({"v": cells, "w": 1.5}).to_csv("i.csv", index=False)

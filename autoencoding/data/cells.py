@@ -15,6 +15,7 @@ import pyarrow.compute as pc
 # Words that stand for an empty cell in text files, whatever their case
 MISSING = ("?", "-", "na", "n/a", "#n/a", "nan", "null", "<na>", "nat")
 NUMBER = re.compile(r"[+-]?(\d+\.?\d*|\.\d+)([eE][+-]?\d+)?")  # with a point
+INFINITE = re.compile(r"[+-]?inf(inity)?")
 WHOLE = re.compile(r"-?\d+\.0+")
 
 # What follows a time: fractions of a second, and the zone; what repeats is the time of the place
@@ -84,26 +85,31 @@ class Cells:
     @cached_property
     def empty(self) -> tuple[int, list[str]]:
         """How many cells are empty, and the texts that stand for it."""
-        if not self.is_text:
+        if not self.is_text and not self._missing_numbers:
             return self.array.null_count, []
-        if self._plain is not None:
+        if self._plain is not None and not self._missing_numbers:
             count = int(np.isnan(self._plain).sum())
             if count == self.array.null_count:
                 return count, []
         words, codes = self.coded
         none = np.array([word is None for word in words])
         texts = pc.unique(self.array.filter(pa.array(none[codes]))).to_pylist()
-        return int(none[codes].sum()), sorted({text.strip() for text in texts if text} - {""})
+        found = {str(text).strip() for text in texts if text is not None}
+        return int(none[codes].sum()), sorted(found - {""})
 
     def _word(self, value: object) -> str | None:
         if value is None or value != value:
             return None
         word = str(value).strip()
-        if not word or word.lower() in self.missing:
-            return None
         if WHOLE.fullmatch(word):  # a whole number, which is 1.0 in a column with gaps
-            return word.partition(".")[0]
+            word = word.partition(".")[0]
+        if not word or word.lower() in self.missing or self._is_missing_number(word):
+            return None
         return {"true": "True", "false": "False"}.get(word.lower(), word)
+
+    def _is_missing_number(self, word: str) -> bool:
+        missing = self._missing_numbers
+        return bool(missing and NUMBER.fullmatch(word) and float(word) in missing)
 
     @cached_property
     def numbers(self) -> np.ndarray:
@@ -115,6 +121,8 @@ class Cells:
             A cell is no number, or not finite as float32.
         """
         numbers = self._parsed() if self.is_text else self._converted()  # [n]
+        if self._missing_numbers:
+            numbers = np.where(np.isin(numbers, self._missing_numbers), np.nan, numbers)  # [n]
         with np.errstate(over="ignore"):
             infinite = np.isinf(numbers.astype(np.float32))  # [n]
         if infinite.any():
@@ -144,6 +152,12 @@ class Cells:
 
     def _with_point(self, word: str) -> str:
         return word.replace(",", ".") if self.decimal == "," else word
+
+    @cached_property
+    def _missing_numbers(self) -> list[float]:
+        """Numbers that stand for an empty cell, such as -999."""
+        words = [word.replace(",", ".") for word in self.missing]
+        return [float(w) for w in words if NUMBER.fullmatch(w) or INFINITE.fullmatch(w)]
 
     @cached_property
     def _plain(self) -> np.ndarray | None:

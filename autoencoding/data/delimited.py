@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import gzip
 import io
+import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import islice
@@ -18,6 +19,7 @@ from autoencoding.data.cells import NUMBER
 SEPARATORS = ",;\t|"
 SAMPLE = 200  # records that a separator and a decimal mark are judged by
 SAMPLE_SIZE = 1 << 20  # characters that these are looked for in
+HINT = re.compile(r"sep=(.)\r?\n")
 MARKS = {b"\xef\xbb\xbf": "utf-8-sig", b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
 
 
@@ -47,8 +49,10 @@ def read(path: Path, given: Dialect) -> tuple[dict[str, pa.Array], Dialect, list
     """
     text, encoding = _decoded(path, given.encoding)
     text = text.rstrip("\r\n") + "\n"
+    hint = HINT.match(text)  # of spreadsheets
+    text = text[hint.end() :] if hint else text
     head = text[:SAMPLE_SIZE]
-    separator = given.separator or _separator(head)
+    separator = given.separator or (hint[1] if hint else _separator(head))
     some = [fields for _, fields in islice(_records(head, separator, strict=False), SAMPLE)]
     if not some or not any(some[0]):
         raise ValueError("it must begin with a line of names")

@@ -133,11 +133,11 @@ class Category:
         return cls(
             frequent,
             rare,
-            oddness(counts.get(None, 0), n_rows),
-            oddness(1, n_rows),
-            len(counts.keys() - {None}),
-            list(cells.missing),
-            why_no_numbers(cells),
+            empty=oddness(counts.get(None, 0), n_rows),
+            new=oddness(1, n_rows),
+            count=len(counts.keys() - {None}),
+            missing=list(cells.missing),
+            why=why_no_numbers(cells),
         )
 
     def encode(self, cells: Cells) -> np.ndarray:

@@ -255,9 +255,10 @@ def _decoded(image: Image.Image, channels: int, background: str) -> NDArray[np.f
         ground = Image.new("L" if channels == 1 else "RGB", (1, 1), background)
         behind = np.asarray(ground, np.float32).reshape(channels)
         return np.where(clear, behind, pixels)  # [height, width, channels]
-    # By way of RGBA: from a palette with transparency Pillow takes no other without warning.
-    image = image.convert("RGBA")
-    image = Image.alpha_composite(Image.new("RGBA", image.size, background), image).convert("RGB")
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        image = Image.alpha_composite(Image.new("RGBA", image.size, background), image)
+    image = image.convert("RGB")
     pixels = np.asarray(image.convert("F") if channels == 1 else image, np.float32)
     return pixels.reshape(*pixels.shape[:2], channels)  # [height, width, channels]
 

@@ -67,7 +67,10 @@ class Table:
     def without(self, names: Sequence[str]) -> Table:
         """Return the table without these columns."""
         self.require(names)
-        return replace(self, columns={k: v for k, v in self.columns.items() if k not in names})
+        kept = {name: cells for name, cells in self.columns.items() if name not in names}
+        if not kept:
+            raise ValueError(f"{self.source} has no other columns than {', '.join(names)}")
+        return replace(self, columns=kept)
 
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         """Return columns as they were read."""

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Self
@@ -19,6 +20,7 @@ from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
 
 CAUSES = 3  # columns that are named with each score
+OWN = re.compile(r"row|score|outlier|(cause|share|code)\d+")  # names of columns of the results
 
 
 @dataclass(frozen=True)
@@ -101,7 +103,8 @@ class TableModel:
     def _along(self, table: Table) -> pd.DataFrame:
         """Return the columns of a table that come along into the results."""
         times = [name for name, kind in self.columns.kinds.items() if isinstance(kind, Time)]
-        return table.frame([*dict.fromkeys([*table.index, *self.carried, *times])])
+        frame = table.frame([*dict.fromkeys([*table.index, *self.carried, *times])])
+        return frame.rename(columns=lambda name: f"{name} (own)" if OWN.fullmatch(name) else name)
 
     def _causes(self, errors: np.ndarray) -> pd.DataFrame:
         """Return the columns with most of each row's errors, and their shares of them."""

@@ -24,6 +24,7 @@ def read(tmp_path):
         ("a|b\n1.5|x,y\n", "|", "."),
         ('a,b\n"1;5;6",2\n"7;8",3\n', ",", "."),
         ('"a;b";c\n1;2\n', ";", "."),
+        ("sep=;\na;b\n1,5;2,5\n", ";", ","),  # as spreadsheets tell it
         ("a;b\n1.234,5;x\n", ";", "."),  # marks of thousands are not guessed
     ],
 )

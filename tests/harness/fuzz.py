@@ -42,6 +42,7 @@ import cifar
 from autoencoding.data import mnist, photographs
 
 SECONDS = 10  # that a case may take
+PIXELS = 4_000_000  # that a photograph may claim to have; Pillow's own limit allows 89 million
 MEGABYTES = 150  # that a process may need at its highest, over all cases, beside what it is itself
 WORKERS = 2
 AT_ONCE = 500  # cases handed to a worker
@@ -167,7 +168,8 @@ def targets(folder: Path) -> dict[str, Target]:
         image = Image.fromarray(pixels).convert("L" if kind in ("pgm", "gif") else "RGB")
         image.save(path := folder / f"{number}.{kind}")
         damage = damaged_png if kind == "png" else damaged
-        found[kind] = Target(photographs.load_images, path, [path], ValueError, damage)
+        read = partial(photographs.load_images, max_pixels=PIXELS)
+        found[kind] = Target(read, path, [path], ValueError, damage)
     arrays = {
         key: generator.integers(0, 9, (3, 4, 5) if key[0] == "x" else 3, np.uint8)
         for key in mnist.KEYS
