@@ -45,7 +45,7 @@ class Baselines:
 
 
 class Fitted(NamedTuple):
-    """What `fit` finds."""
+    """Hold the values that `fit` finds for a model."""
 
     variables: dict[str, np.ndarray]  # by full name
     float64: dict[str, Float64]  # scalings of 'x' and 'target', where float32 is not enough
