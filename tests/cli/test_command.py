@@ -1,22 +1,21 @@
 import pytest
-from processes import run_python, run_script
+from processes import run_script
 
 from autoencoding.cli import command
 
-CALL = "from autoencoding.cli.command import main; import sys; main(sys.argv[1:])"
 
-
-def test_iris_is_what_main_does(tmp_path):
+def test_iris_is_what_main_does(tmp_path, capsys):
     options = ["--epochs", "1", "--seed", "3", "--hidden", "4"]
     script = run_script("main.py", *options, folder=tmp_path)
-    assert script.stdout == run_python(CALL, tmp_path, "iris", *options)
+    command.main(["iris", *options])
+    assert script.stdout == capsys.readouterr().out
     assert "reconstructed" in script.stdout
 
 
-def test_a_table_is_a_command_with_a_file(tmp_path):
+def test_a_table_is_a_command_with_a_file(tmp_path, capsys):
     (tmp_path / "some.csv").write_text("a,b\n" + "".join(f"{i},{i * i}\n" for i in range(40)))
-    printed = run_python(CALL, tmp_path, "table", "some.csv", "--epochs", "1")
-    assert "40 rows, 4 numbers each" in printed
+    command.main(["table", "some.csv", "--epochs", "1"])
+    assert "40 rows, 4 numbers each" in capsys.readouterr().out
     assert (tmp_path / "table" / "outliers.csv").exists()
 
 
