@@ -29,15 +29,14 @@ from autoencoding.training.tensorboard import Board
 # L: paths; S: what is checked last; W: TensorFlow's words; X: trained by hand
 
 
-@pytest.mark.parametrize("name", ["m[1]", "~/kept"])
+@pytest.mark.parametrize(
+    "name", ["m[1]", "a*b", "a?b{c}", "ü ö", "~/kept", "deep/er.ckpt", "model-7"]
+)
 def test_any_path_is_saved_to_and_loaded_from(name, iris, tmp_path, monkeypatch):
     monkeypatch.setenv("HOME", str(tmp_path / "home"))
-    with Autoencoder(4, 2, epoch=1, seed=0, checkpoint=name) as ae:
+    with Autoencoder(4, 2, epoch=2, seed=0, checkpoint=name) as ae:
         ae.train(iris, verbose=False)
         codes = ae.encode(iris)
-        for other in ("a*b", "a?b{c}", "ü ö", "deep/er.ckpt", "model-7"):
-            ae.save(other)
-            assert np.array_equal(models.load(other).encode(iris), codes)
     folder = Path(name).expanduser()
     assert folder.is_dir()
     for path in (name, folder / "model-1.index", folder / "model-1"):
@@ -80,28 +79,23 @@ def far(offset, scale=1.0, n_rows=500):
     return offset + scale * (rows + 0.5 * generator.normal(size=(n_rows, 4)))
 
 
-FAR = [
-    (1e8, 1.0, "global"),
-    (1.7e9, 60.0, "feature"),
-    (-1e12, 3.0, "robust"),
-    ([0, 1e8, 5, 1e15], [1, 1, 0.1, 1e3], "global"),
-    ([0, 1e8, 5, 1e15], [1, 1, 0.1, 1e3], "feature"),
-]
+FAR = [(1e8, 1.0), (1.7e9, 60.0), (-1e12, 3.0), ([0, 1e8, 5, 1e15], [1, 1, 0.1, 1e3])]
 
 
 @pytest.mark.filterwarnings("ignore:PCA")
-@pytest.mark.parametrize(("offset", "scale", "scaling"), FAR)
+@pytest.mark.parametrize("scaling", ["global", "feature", "robust"])
+@pytest.mark.parametrize(("offset", "scale"), FAR)
 def test_rows_far_from_0_are_learnt_as_those_about_it(offset, scale, scaling, tmp_path):
     near, rows = far(0, scale), far(offset, scale)
-    options = {"seed": 0, "epoch": 20, "scaling": scaling, "checkpoint": None}
-    with Autoencoder(4, 2, **options) as expected, Autoencoder(4, 2, **options) as ae:
-        train = {"verbose": False, "progress_bar": False}
-        there = expected.train(near[:400], validation=near[400:], **train)
-        here = ae.train(rows[:400], validation=rows[400:], **train)
+    train = {"verbose": False, "progress_bar": False}
+    with Autoencoder(4, 2, seed=0, epoch=20, scaling=scaling, checkpoint=None) as ae:
+        there = ae.train(near[:400], validation=near[400:], **train)
+        codes, known = ae.encode(near), evaluate(ae, near)
+        here = ae.train(rows[:400], validation=rows[400:], **train)  # anew
         assert here["loss"] == pytest.approx(there["loss"], rel=1e-2)
         assert here["validation_loss"] == pytest.approx(there["validation_loss"], rel=1e-2)
-        assert ae.encode(rows) == pytest.approx(expected.encode(near), abs=1e-2)
-        found, known = evaluate(ae, rows), evaluate(expected, near)
+        assert ae.encode(rows) == pytest.approx(codes, abs=1e-2)
+        found = evaluate(ae, rows)
         assert found.rmse == pytest.approx(known.rmse, rel=1e-2)
         assert found.pca_rmse == pytest.approx(known.pca_rmse, rel=1e-2)
         back = ae.reconstruct(rows)

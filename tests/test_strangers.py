@@ -168,8 +168,8 @@ def test_categories_of_numbers_are_the_same_words_in_a_column_with_gaps():
     gaps = frame.assign(zip=frame["zip"].where(frame.index != 7))  # float64
     gaps.to_csv("gaps.csv", index=False)
     expected = columns.encode(of_frame(frame))
-    for table_ in (of_frame(gaps), tables.read("gaps.csv")):
-        differs = (columns.encode(table_) != expected).any(axis=1)
+    for read in (of_frame(gaps), tables.read("gaps.csv")):
+        differs = (columns.encode(read) != expected).any(axis=1)
         assert np.flatnonzero(differs).tolist() == [7]
 
 

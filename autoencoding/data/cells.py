@@ -85,12 +85,11 @@ class Cells:
     @cached_property
     def empty(self) -> tuple[int, list[str]]:
         """How many cells are empty, and the texts that stand for it."""
-        if not self.is_text and not self._missing_numbers:
-            return self.array.null_count, []
-        if self._plain is not None and not self._missing_numbers:
-            count = int(np.isnan(self._plain).sum())
-            if count == self.array.null_count:
-                return count, []
+        nulls = self.array.null_count
+        if not self._missing_numbers:  # else nulls are not all
+            plain = self._plain if self.is_text else None
+            if not self.is_text or (plain is not None and np.isnan(plain).sum() == nulls):
+                return nulls, []
         words, codes = self.coded
         none = np.array([word is None for word in words])
         texts = pc.unique(self.array.filter(pa.array(none[codes]))).to_pylist()

@@ -57,18 +57,23 @@ def choose(cells: Cells, said: str | None = None) -> Kind:
 
 
 def is_amount(cells: Cells) -> bool:
-    """Tell whether whole numbers without gaps are neither times nor identifiers."""
-    return not _are_times(cells, cells.numbers) and not _identifies(cells, cells.numbers)
+    """Tell whether whole numbers, of which there is one at least, are no times or identifiers."""
+    present = _present(cells)  # [m]
+    return not _are_times(cells, present) and not _identifies(cells, present)
 
 
 def _of_numbers(cells: Cells) -> Kind:
-    present = cells.numbers[~np.isnan(cells.numbers)]  # [m]
+    present = _present(cells)  # [m]
     if not len(present):
         return LeftOut("empty")
-    whole = bool((present == np.floor(present)).all())
-    if whole and _are_times(cells, present):
-        return Time.of(cells)
-    return IDENTIFIER if whole and _identifies(cells, present) else Number.of(cells)
+    if (present != np.floor(present)).any() or is_amount(cells):
+        return Number.of(cells)
+    return Time.of(cells) if _are_times(cells, present) else IDENTIFIER
+
+
+def _present(cells: Cells) -> np.ndarray:
+    """Return the numbers of the cells that are not empty, [m]."""
+    return cells.numbers[~np.isnan(cells.numbers)]  # [m]
 
 
 def _are_times(cells: Cells, numbers: np.ndarray) -> bool:

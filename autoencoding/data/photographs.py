@@ -247,7 +247,7 @@ def _stretch(rows: NDArray[np.float32], modes: NDArray[Any], files: list[Path]) 
 
 
 def _decoded(image: Image.Image, channels: int, background: str) -> NDArray[np.float32]:
-    if image.mode == "F" or image.mode.startswith("I"):
+    if image.mode[0] in RANGES:
         pixels = np.asarray(image, np.float32)[..., None]  # [height, width, 1]
         clear = pixels == image.info.get("transparency")  # [height, width, 1]
         if image.mode != "F":  # 16 bits, which Pillow's own conversion would clip to white
