@@ -7,13 +7,13 @@ run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options o
 	$(BIN)/python main.py $(ARGS)
 
 test: .venv/ready-for-tests ## The quick tests; none needs the network.
-	$(BIN)/python -m pytest -n 2
+	$(BIN)/python -m pytest -n 2 --dist worksteal
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow
 
 coverage: .venv/ready-for-tests ## Lines of the library that the quick tests run.
-	$(BIN)/python -m pytest -n 2 --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
+	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
 
 mutants: .venv/ready-for-tests ## Changes of the guards that no test notices.
 	PYTHONPATH=.:tests/helpers TF_CPP_MIN_LOG_LEVEL=3 $(BIN)/python tests/harness/mutants.py $(ARGS)
