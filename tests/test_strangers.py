@@ -13,7 +13,6 @@ from strangers import QUICK, N, mixed, planted, table, worst
 from autoencoding.data import tables
 from autoencoding.data.encoding import Columns
 from autoencoding.data.tables import of_frame
-from autoencoding.estimators.outliers import mean_errors
 from autoencoding.estimators.tables import TableModel
 from autoencoding.models import create
 
@@ -238,10 +237,10 @@ def check_scores(folder, frame, first, second, seed):
     options = {"epoch": 0, "seed": 0, "scaling": None, "checkpoint": None}
     with create("denoising", data.shape[1:], 3, **options) as model:
         model.train(data, verbose=False, progress_bar=False)
-        scores = mean_errors(model, data)
-        TableModel(model, Columns.from_json(json.loads(json.dumps(columns.to_json()))), 0.0).save(
-            folder / "kept"
-        )
+        again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
+        kept = TableModel.of(model, again, data)
+        scores = kept.density.scores(model, data)
+        kept.save(folder / "kept")
     part = tables.read(written(frame.iloc[rows], folder, second))
     with (again := TableModel.load(folder / "kept")).model:
         outliers = again.results(part)["outliers"]

@@ -174,7 +174,7 @@ def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
         evaluation = evaluate(ae, rows)  # the table shows PCA's all the same
     print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each\n{evaluation}")
     contamination = 0.1 if args.contamination is None else args.contamination
-    model = TableModel(ae, columns, np.inf, args.id).calibrated(rows, contamination)
+    model = TableModel.of(ae, columns, rows, args.id).calibrated(rows, contamination)
     model.save(args.checkpoint)
     named = {"model": "rmse", "mean row": "mean_rmse"}
     errors = {  # [columns] each, of all numbers of a column together

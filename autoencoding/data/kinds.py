@@ -78,8 +78,8 @@ class Number:
         present = numbers[~np.isnan(numbers)]  # [m]
         if not len(present):
             raise cells.refused(0, "must have a number in some row")
-        quantiles = np.quantile(present, ROBUST.levels)[:, None]  # [levels, 1]
-        data = Statistics(present.mean(keepdims=True), present.std(keepdims=True), quantiles)
+        sample = present[:, None], None  # [m, 1]
+        data = Statistics(present.mean(keepdims=True), present.std(keepdims=True), sample)
         median, scale, _ = ROBUST.constants(data)  # [1] each
         gap = oddness(len(numbers) - len(present), len(numbers))
         constant = bool(np.ptp(present) == 0)

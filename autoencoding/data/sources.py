@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import os
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
@@ -89,12 +90,12 @@ class Selected:
 
 def open_source(name: str, value: Any, shape: Shape) -> Any:
     """Return rows of any kind as a `Source`, or as an object to iterate over; check its shape."""
+    if isinstance(value, Selected):
+        return value
     if isinstance(value, (str, os.PathLike)):
         value = [value]
     if isinstance(value, (list, tuple)) and value:
-        if all(
-            isinstance(v, (str, os.PathLike)) and str(os.fspath(v)).endswith(".npy") for v in value
-        ):
+        if _are_paths(value):
             value = [_mapped(name, path) for path in value]
         if all(isinstance(v, np.ndarray) and v.ndim >= 2 for v in value):
             if value[0].shape in (shape, shape[:2] if shape[2:] == (1,) else shape):
@@ -111,11 +112,57 @@ def open_source(name: str, value: Any, shape: Shape) -> Any:
             raise ValueError(f"{name} must have at least one row, got none")
         return Indexed(name, value, shape)
     if hasattr(value, "__next__"):
-        raise TypeError(
-            f"{name} must be iterable again and again, got {type(value).__name__}, which runs dry: "
-            "give a list, or an object whose __iter__ begins anew"
-        )
+        raise _runs_dry(name, value)
     return value if hasattr(value, "__iter__") else checks.rows(name, value, shape)
+
+
+def is_source(value: Any) -> bool:
+    """Tell whether these are rows of a kind that NumPy does not take as an array, or not whole."""
+    if isinstance(value, (str, os.PathLike, np.memmap)) or _is_stored(value):
+        return True
+    if isinstance(value, (list, tuple)) and value:
+        return _are_paths(value) or all(isinstance(v, np.ndarray) and v.ndim >= 2 for v in value)
+    if isinstance(value, (bytes, Mapping, list, tuple)) or hasattr(value, "__array__"):
+        return False
+    indexed = hasattr(value, "__len__") and hasattr(value, "__getitem__")
+    return not hasattr(value, "tocsr") and (indexed or hasattr(value, "__iter__"))
+
+
+def width(name: str, value: Any) -> int:
+    """Return how many numbers each row of rows of any kind has, by the first of them.
+
+    Raises
+    ------
+    ValueError, TypeError
+        There is no row, or what is there is no array of numbers.
+    """
+    if isinstance(value, (str, os.PathLike)):
+        value = [value]
+    if isinstance(value, (list, tuple)) and value and _are_paths(value):
+        value = [_mapped(name, value[0])]
+    if hasattr(value, "shape"):
+        return math.prod(value.shape[1:])
+    if hasattr(value, "__next__"):
+        raise _runs_dry(name, value)
+    try:
+        if hasattr(value, "__getitem__") and not isinstance(value, (list, tuple)):
+            return np.size(value[0])
+        return math.prod(np.shape(next(iter(value)))[1:])
+    except (StopIteration, LookupError):
+        raise ValueError(f"{name} must have at least one row, got none") from None
+
+
+def _are_paths(values: Sequence[Any]) -> bool:
+    """Tell whether these are paths of `.npy` files."""
+    paths = (isinstance(v, (str, os.PathLike)) and str(os.fspath(v)) for v in values)
+    return all(path and path.endswith(".npy") for path in paths)
+
+
+def _runs_dry(name: str, value: Any) -> TypeError:
+    return TypeError(
+        f"{name} must be iterable again and again, got {type(value).__name__}, which runs dry: "
+        "give a list, or an object whose __iter__ begins anew"
+    )
 
 
 def _is_stored(value: Any) -> bool:

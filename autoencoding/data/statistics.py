@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
 from dataclasses import dataclass
 from typing import NamedTuple
 
@@ -16,7 +16,7 @@ from autoencoding.data.rows import Rows
 from autoencoding.parts.scaling import FLOAT32, Constants, Float64, Scaler, Statistics
 from autoencoding.parts.variables import variable
 
-SAMPLE_BYTES = 1 << 26  # of rows that quantiles are taken of
+SAMPLE_BYTES = 1 << 26
 
 
 @dataclass(frozen=True)
@@ -65,7 +65,7 @@ def fit(rows: Rows, input_scaler: Scaler, target_scaler: Scaler, baselines: Base
         A column's variation is lost by rounding.
     """
     x_moments, target_moments = Moments(), PrincipalComponents()
-    x_sample, target_sample = (Sample(s.scaling.levels) for s in (input_scaler, target_scaler))
+    x_sample, target_sample = Sample(), Sample()
     exact = True  # as float32
     for chunk in rows.chunks():
         exact &= all(np.can_cast(a.dtype, np.float32) for a in (chunk.x, chunk.target))
@@ -73,24 +73,24 @@ def fit(rows: Rows, input_scaler: Scaler, target_scaler: Scaler, baselines: Base
         if chunk.target is not chunk.x:
             target_scaler.scaling.check(rows.names["target"], chunk.target)
             x_moments.add(chunk.x, chunk.weight)
-            x_sample.add(chunk.x, chunk.weight)
+            if input_scaler.scaling.needs_sample:
+                x_sample.add(chunk.x, chunk.weight)
         target_moments.add(chunk.target, chunk.weight)
-        target_sample.add(chunk.target, chunk.weight)
+        if target_scaler.scaling.needs_sample:
+            target_sample.add(chunk.target, chunk.weight)
     target = target_moments.moments()
-    x, x_sample = (x_moments, x_sample) if x_moments.total else (target, target_sample)
-    fitted = {}
-    for name, moments, sample, scaler in (
-        ("x", x, x_sample, input_scaler),
-        ("target", target, target_sample, target_scaler),
-    ):
-        data = _statistics(moments, sample, exact)
-        fitted[name] = data, scaler.fit(data)
-        if name == "x" or target is not x:
-            _warn_of_rounding(rows.names[name], moments, *fitted[name])
-    (_, x_constants), (_, constants) = fitted.values()
+    target_data = x_data = _statistics(target, target_sample, exact)
+    constants = x_constants = target_scaler.fit(target_data)
+    if x_moments.total:
+        x_data = _statistics(x_moments, x_sample, exact)
+        x_constants = input_scaler.fit(x_data)
+        _warn_of_rounding(rows.names["x"], x_moments, x_data, x_constants)
+        _warn_of_rounding(rows.names["target"], target, target_data, constants)
+    else:
+        _warn_of_rounding(rows.names["x"], target, target_data, constants)
     variables = input_scaler.variables(x_constants) | target_scaler.variables(constants)
     float64 = {}
-    if not exact and any(_rounded(d, d.mean, 1e-4).any() for d, _ in fitted.values()):
+    if not exact and any(_rounded(d, d.mean, 1e-4).any() for d in (x_data, target_data)):
         float64 = {"x": Float64(*x_constants[:2]), "target": Float64(*constants[:2])}
     offset = constants.offset if float64 else variables[f"{target_scaler.scope}/mean"]  # [dim]
     scale = variables[f"{target_scaler.scope}/scale"]  # [dim]
@@ -103,7 +103,7 @@ def _statistics(moments: Moments, sample: Sample, exact: bool) -> Statistics:
     """Return what a scaling needs; `exact` tells whether the data is so as float32."""
     rounding = float(np.finfo(np.float32 if exact else np.float64).eps)
     deviation = np.sqrt(moments.variance)  # [d]
-    data = Statistics(moments.mean, deviation, sample.quantiles(), rounding)
+    data = Statistics(moments.mean, deviation, sample.rows(), rounding)
     return data._replace(deviation=data.unless_rounding(deviation, moments.mean))
 
 
@@ -129,36 +129,32 @@ Weighted = tuple[np.ndarray, np.ndarray | None]
 
 
 class Sample:
-    """Sample rows at even distances, up to `SAMPLE_BYTES`, for their quantiles at `levels`."""
+    """Sample rows at even distances, up to `SAMPLE_BYTES`."""
 
-    def __init__(self, levels: Sequence[float]) -> None:
-        self.levels = levels
+    def __init__(self) -> None:
         self.distance = 1
         self._seen = 0
-        self._kept: list[tuple[np.ndarray, np.ndarray]] = []  # rows [m, d], weights [m]
+        self._kept: list[Weighted] = []
 
     def add(self, rows: np.ndarray, weight: np.ndarray | None = None) -> None:
         """Take in rows [m, d], each with a weight [m] or 1."""
-        if not self.levels:
-            return
-        weight = np.ones(len(rows)) if weight is None else weight  # [m]
         some = slice(-self._seen % self.distance, None, self.distance)
         self._seen += len(rows)
-        self._kept.append((rows[some].copy(), weight[some]))
+        self._kept.append((rows[some].copy(), None if weight is None else weight[some]))
         while sum(kept.nbytes for kept, _ in self._kept) > SAMPLE_BYTES:
-            rows, weight = self._all()
-            self._kept, self.distance = [(rows[::2].copy(), weight[::2])], 2 * self.distance
+            rows, weight = _joined(self._kept)
+            self._kept = [(rows[::2].copy(), None if weight is None else weight[::2])]
+            self.distance *= 2
 
-    def quantiles(self) -> np.ndarray:
-        """Return each feature's quantiles, [levels, d], by the weights of the rows."""
-        if not self.levels:
-            return np.zeros((0, 1))
-        rows, weight = self._all()
-        return np.quantile(rows, self.levels, axis=0, weights=weight, method="inverted_cdf")
+    def rows(self) -> Weighted | None:
+        """Return the rows [m, d] and their weights [m], or None for 1; None of no rows."""
+        return _joined(self._kept) if self._kept else None
 
-    def _all(self) -> tuple[np.ndarray, np.ndarray]:
-        rows, weights = zip(*self._kept, strict=True)
-        return np.concatenate(rows), np.concatenate(weights)
+
+def _joined(parts: list[Weighted]) -> Weighted:
+    """Concatenate rows, and their weights if they have some."""
+    weights = [weight for _, weight in parts if weight is not None]
+    return np.concatenate([rows for rows, _ in parts]), np.concatenate(weights) if weights else None
 
 
 def squares(deviations: np.ndarray) -> np.ndarray:
@@ -234,9 +230,7 @@ class PrincipalComponents:
 
     def _multiply(self) -> None:
         if self._few:
-            rows = np.concatenate([rows for rows, _ in self._few])  # [n, d]
-            weights = [weight for _, weight in self._few if weight is not None]
-            self._products.add(rows, np.concatenate(weights) if weights else None)
+            self._products.add(*_joined(self._few))
         self._few = []
 
     def moments(self) -> Moments:

@@ -7,15 +7,17 @@ from numbers import Integral, Real
 from typing import Any, ClassVar
 
 import numpy as np
-from numpy.typing import ArrayLike
 from sklearn.base import BaseEstimator
 from sklearn.utils import Tags, check_random_state
 from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from autoencoder import Autoencoder
-from autoencoding.estimators.encoder import TableEncoder, needs_encoding
+from autoencoding.data.rows import RowsLike
+from autoencoding.data.sources import is_source, width
+from autoencoding.estimators.encoder import TableEncoder, is_frame, needs_encoding
 from autoencoding.models import MODELS, create
+from autoencoding.parts.optimizers import Constant
 
 
 class AutoencoderEstimator(BaseEstimator):
@@ -64,40 +66,55 @@ class AutoencoderEstimator(BaseEstimator):
         """Return the options with which this estimator makes a model of this name."""
         raise NotImplementedError
 
-    def _fit(self, X: ArrayLike) -> np.ndarray:
-        """Train a model on X [n, d] from the beginning; return X as an array."""
-        data = self._checked(X, reset=True)  # [n, d]
-        self.model_ = self._model_for(data.shape[1])
-        history = self.model_.train(
+    def _fit(self, model: Autoencoder, data: RowsLike) -> None:
+        """Train a model on rows [n, d] from the beginning."""
+        history = model.train(
             data, self.batch_size, every=self.max_iter, verbose=False, progress_bar=False
         )
-        self.loss_curve_, self.n_iter_ = history["loss"], len(history["loss"])
-        return data
+        self.model_, self.loss_curve_ = model, history["loss"]
+        self.n_iter_ = len(self.loss_curve_)
 
-    def _checked(self, X: ArrayLike, reset: bool = False) -> np.ndarray:
+    def _fit_further(self, model: Autoencoder, data: RowsLike) -> None:
+        """Go over rows [n, d] once, on top of what was learnt, at a rate that does not fall."""
+        model.epoch, model.schedule, model.warm_up = 1, Constant(), 0.0
+        self._recipe = None  # so that `fit` makes a model of its own again
+        history = model.train(
+            data, self.batch_size, warm_start=True, verbose=False, progress_bar=False
+        )
+        self.loss_curve_ = [*getattr(self, "loss_curve_", []), *history["loss"]]
+        self.model_, self.n_iter_ = model, len(self.loss_curve_)
+
+    def _checked(self, X: Any, reset: bool = False) -> Any:
         """Return X as rows [n, d] of float32 or float64, checked as scikit-learn does.
 
-        A data frame of mixed columns, or with gaps, is encoded.
+        A data frame of mixed columns, or with gaps, is encoded. What is no array, or one on a
+        disk, comes as it is: the model reads it bit by bit, and checks it.
         """
         if reset:
             self.encoder_ = TableEncoder().fit(X) if needs_encoding(X) else None
         else:
             check_is_fitted(self)
-        if self.encoder_ is None:
+        if self.encoder_ is not None:
+            if reset:
+                self.feature_names_in_ = self.encoder_.feature_names_in_
+                self.n_features_in_ = self.encoder_.n_features_in_
+            return self.encoder_.transform(X)  # [n, d]
+        if is_frame(X) or not is_source(X):
             options = {"dtype": [np.float64, np.float32], "accept_sparse": "csr"}
             return validate_data(self, X, reset=reset, **options)
         if reset:
-            self.feature_names_in_ = self.encoder_.feature_names_in_
-            self.n_features_in_ = self.encoder_.n_features_in_
-        return self.encoder_.transform(X)  # [n, d]
+            self.n_features_in_ = width("X", X)
+            if hasattr(self, "feature_names_in_"):
+                del self.feature_names_in_
+        return X
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()
         tags.input_tags.sparse = True
         return tags
 
-    def _model_for(self, columns: int) -> Autoencoder:
-        """Return a model to train anew; one that was made alike has its graph already."""
+    def _model_for(self, data: RowsLike) -> Autoencoder:
+        """Return a model to train on rows; one that was made alike has its graph already."""
         options = {
             "epoch": int(self.max_iter),
             "learning_rate": float(self.learning_rate),
@@ -109,7 +126,7 @@ class AutoencoderEstimator(BaseEstimator):
             scaling = options["scaling"]  # of columns one by one, which the encoder has done
             robust = scaling["name"] == "robust"
             options["scaling"] = None if robust else {**scaling, "name": "global"}
-        shape = options.pop("input_shape", (columns,))
+        shape = options.pop("input_shape", (width("X", data),))
         recipe = self.model, shape, int(self.n_components), options
         if self._recipe != recipe:
             self._model = create(*recipe[:3], checkpoint=None, **options)

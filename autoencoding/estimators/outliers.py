@@ -1,49 +1,61 @@
-"""Outliers for scikit-learn: rows that an autoencoder fails to reconstruct, and why."""
+"""Outliers for scikit-learn: rows that are far from what a model makes of others, and why."""
 
 from __future__ import annotations
 
 import math
+from collections.abc import Callable
 from numbers import Real
-from typing import Any, ClassVar, Self
+from typing import Any, ClassVar, Literal, Self
 
 import numpy as np
 from numpy.typing import ArrayLike
+from scipy.stats import false_discovery_control
 from sklearn.base import OutlierMixin, _fit_context
 from sklearn.metrics import roc_curve
-from sklearn.utils._param_validation import Interval
-from sklearn.utils.validation import check_consistent_length, column_or_1d
+from sklearn.utils._param_validation import Interval, StrOptions
+from sklearn.utils.validation import check_consistent_length, check_is_fitted, column_or_1d
 
 from autoencoder import Autoencoder
 from autoencoding import checks
+from autoencoding.data.rows import RowsLike, check
+from autoencoding.data.sampling import Kept, set_apart
 from autoencoding.estimators.base import AutoencoderEstimator
+from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.models import MODELS
+from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
-from autoencoding.reports.evaluation import residuals
 
 # Neither scales nor weights follow a few wild rows (`benchmarks/outliers.py`)
 ROBUST = {"scaling": {"name": "robust", "deviations": 1.0}, "loss": "mae", "optimizer": "adam"}
+NOISE = {"name": "gaussian", "std": 0.1}
+FALSE_DISCOVERIES = 0.1  # share of those found, at most, where contamination is 'auto'
 
 
 class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
     """Outlier scores of rows, and what each feature has to do with them.
 
-    A row's score is the mean absolute error of its reconstruction, feature by feature in what would
-    be standard deviations if the feature were normal. By default the model is a denoising
-    autoencoder with a wide code, which learns where rows lie rather than in which plane. Scale
-    and loss are robust: a few wild rows among those that it is fitted on do not spoil it.
+    A row's score is a negative log density: of a mixture of heavy-tailed distributions about what
+    the model reconstructs of up to 1,000 of the rows that it was fitted on (`density.py` has the
+    formula). By default the model is a denoising autoencoder with a wide code, which learns where
+    rows lie rather than in which plane. Scale, loss and density are robust: a few wild rows among
+    those that it is fitted on do not spoil it. It keeps up to 3,000 of these rows.
 
     Parameters
     ----------
     n_components, model, model_params, max_iter, learning_rate, batch_size, random_state
         See `AutoencoderTransformer`.
-    contamination : float
+    contamination : float or 'auto'
         Share of the rows that it is fitted on to be taken for outliers, above 0 up to 0.5, which
-        sets the threshold. `calibrate` and `calibrate_on_labels` set it otherwise.
+        sets the threshold. With 'auto' there is none: of the rows that `predict` is given together,
+        those are outliers whose p-values say so, with a false discovery rate of 0.1 (Benjamini &
+        Hochberg 1995). `calibrate` and `calibrate_on_labels` set the threshold otherwise.
 
     Attributes
     ----------
-    offset_ : float
+    offset_ : float or None
         Threshold of `score_samples`, below which a row is an outlier.
+    held_out_scores_ : array, shape [h]
+        Scores of the rows not trained on, a fifth and at most 2,000, in rising order.
     model_, loss_curve_, n_iter_, n_features_in_, feature_names_in_
         See `AutoencoderEstimator`.
 
@@ -56,7 +68,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
 
     _parameter_constraints: ClassVar[dict[str, list[Any]]] = {
         **AutoencoderEstimator._parameter_constraints,
-        "contamination": [Interval(Real, 0, 0.5, closed="right")],
+        "contamination": [Interval(Real, 0, 0.5, closed="right"), StrOptions({"auto"})],
     }
 
     def __init__(
@@ -65,10 +77,10 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         *,
         model: str = "denoising",
         model_params: dict[str, Any] | None = None,
-        max_iter: int = 20,
+        max_iter: int = 18,
         learning_rate: float = 0.01,
         batch_size: int = 128,
-        contamination: float = 0.1,
+        contamination: float | Literal["auto"] = 0.1,
         random_state: int | np.random.RandomState | None = None,
     ) -> None:
         self.n_components = n_components
@@ -83,29 +95,110 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
     @staticmethod
     def options_of(model: str) -> dict[str, Any]:
         """Return robust options; a variational model's loss must be a likelihood."""
-        likelihood = issubclass(MODELS[model].load_class(), VariationalAutoencoder)
-        return {**ROBUST, "loss": "normal"} if likelihood else dict(ROBUST)
+        kind = MODELS[model].load_class()
+        options = dict(ROBUST)
+        if issubclass(kind, VariationalAutoencoder):
+            options["loss"] = "normal"
+        if issubclass(kind, DenoisingAutoencoder):
+            options["corruption"] = NOISE
+        return options
 
     @_fit_context(prefer_skip_nested_validation=True)
-    def fit(self, X: ArrayLike, y: object = None) -> Self:
-        """Train on rows X [n, d], outliers among them or not; y is not used."""
-        scores = self._scores(self._fit(X))  # [n]
-        self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+    def fit(self, X: RowsLike, y: object = None) -> Self:
+        """Train on rows X [n, d], outliers among them or not; y is not used.
+
+        Parameters
+        ----------
+        X : array-like, shape [n, d], data frame, or other rows
+            Whatever `Autoencoder.train` takes, such as a memory map, paths of `.npy` files, or an
+            object that gives arrays of rows whenever it is iterated.
+        """
+        data = self._checked(X, reset=True)  # [n, d]
+        self._learn(self._model_for(data), data, None, self._fit)
+        self._set_threshold(data)
         return self
 
-    def score_samples(self, X: ArrayLike) -> np.ndarray:
-        """Return the mean absolute error of each row of X [n, d], negative, [n]."""
-        return self._scores(self._checked(X))
+    @_fit_context(prefer_skip_nested_validation=True)
+    def partial_fit(self, X: RowsLike, y: object = None) -> Self:
+        """Go over rows X [n, d] once, on top of what was learnt; y is not used.
 
-    def decision_function(self, X: ArrayLike) -> np.ndarray:
-        """Return `score_samples` of X [n, d] less the threshold, [n]: below 0 for outliers."""
-        return self.score_samples(X) - self.offset_
+        The scaling is that of the first rows, and the learning rate does not fall. Rows that are
+        held out, and those that densities refer to, are a sample of all rows so far, and the
+        threshold is that of this sample.
+        """
+        first = not hasattr(self, "model_")
+        data = self._checked(X, reset=first)  # [n, d]
+        model = self._model_for(data) if first else self.model_
+        self._learn(model, data, None if first else self._kept, self._fit_further)
+        self._set_threshold(np.concatenate([self._kept.references, self._kept.held_out]))
+        return self
 
-    def predict(self, X: ArrayLike) -> np.ndarray:
+    def _learn(
+        self,
+        model: Autoencoder,
+        data: RowsLike,
+        kept: Kept | None,
+        train: Callable[[Autoencoder, RowsLike], None],
+    ) -> None:
+        """Train a model on rows [n, d] but for some that are held out, and find its density."""
+        rows = model._open_rows(data, None, None)
+        check(rows)
+        kept, rest = set_apart(rows, kept, REFERENCES, model.seed)
+        if rest is not None:
+            train(model, rest)
+        self._kept = kept
+        known, held_out = kept.references, kept.held_out  # [m, d], [h, d]
+        self._trained_density = self._density = Density.of(model, known)
+        if len(held_out) and len(known) < REFERENCES:
+            both = np.concatenate([known, held_out[: REFERENCES - len(known)]])
+            self._density = Density.of(model, both)
+        self.held_out_scores_ = np.zeros(0)
+        if len(held_out):
+            self.held_out_scores_ = np.sort(self._trained_density.scores(model, held_out))  # [h]
+
+    def _set_threshold(self, data: RowsLike) -> None:
+        """Set the threshold that a share of these rows [n, d] is below, where it is a share."""
+        self.offset_ = None
+        if self.contamination != "auto":
+            scores = -self._density.scores(self.model_, data)  # [n]
+            self.offset_ = float(np.percentile(scores, 100 * self.contamination))
+
+    def score_samples(self, X: RowsLike) -> np.ndarray:
+        """Return the score of each row of X [n, d], negative, [n]: 0 or below."""
+        data = self._checked(X)  # [n, d]
+        return -self._density.scores(self.model_, data)
+
+    def p_values(self, X: RowsLike) -> np.ndarray:
+        """Return the conformal p-value of each row of X [n, d], [n].
+
+        It is the share of the rows held out of training, and of the row itself, with a score as
+        high. Of normal rows at most a share of `level` is below or at `level`, on average over what
+        was held out (Bates et al. 2023, Testing for outliers with conformal p-values), if the rows
+        that it was fitted on are normal; outliers among these make p-values larger. None is below
+        1 / (h + 1), where h rows were held out: a fifth, at most 2,000.
+        """
+        data = self._checked(X)  # [n, d]
+        scores = self._trained_density.scores(self.model_, data)  # [n]
+        below = np.searchsorted(self.held_out_scores_, scores)  # [n]
+        count = len(self.held_out_scores_)
+        return (1 + count - below) / (1 + count)
+
+    def decision_function(self, X: RowsLike) -> np.ndarray:
+        """Return how far each row of X [n, d] is from being an outlier, [n]: below 0 if it is one.
+
+        This is `score_samples` less the threshold; or, where contamination is 'auto', the p-value,
+        adjusted for the number of rows in X by Benjamini & Hochberg (1995), less 0.1.
+        """
+        check_is_fitted(self)
+        if self.offset_ is not None:
+            return self.score_samples(X) - self.offset_
+        return false_discovery_control(self.p_values(X)) - np.nextafter(FALSE_DISCOVERIES, 1)
+
+    def predict(self, X: RowsLike) -> np.ndarray:
         """Return 1 for each normal row of X [n, d] and -1 for each outlier, [n]."""
         return np.where(self.decision_function(X) < 0, -1, 1)
 
-    def attributions(self, X: ArrayLike) -> np.ndarray:
+    def attributions(self, X: RowsLike) -> np.ndarray:
         """Return the part of each feature in the score of each row of X [n, d].
 
         Returns
@@ -113,7 +206,8 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         array of float, shape [n, d]
             0 or above; the sum of each row is `score_samples` without its sign.
         """
-        parts = attributions(self.model_, self._checked(X))  # [n, numbers of a row]
+        data = self._checked(X)  # [n, numbers of a row]
+        parts = self._density.parts(self.model_, data)  # as data
         return parts if self.encoder_ is None else self.encoder_.by_column(parts)
 
     def calibrate(self, X: ArrayLike, false_alarm_rate: float = 0.05) -> Self:
@@ -159,23 +253,3 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         best = int(np.argmax(hits - alarms))  # Youden's J (1950); the first error is infinite
         self.offset_ = -float(np.mean(errors[[best, best + 1]]))
         return self
-
-    def _scores(self, data: np.ndarray) -> np.ndarray:
-        return -mean_errors(self.model_, data)  # [n]
-
-
-def mean_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
-    """Return the mean absolute error of each row [n, d], in the units of the scaling, [n]."""
-    chunks = residuals(model, rows, names=["model"])
-    return np.concatenate([np.abs(chunk["model"]).mean(axis=1) for chunk in chunks])  # [n]
-
-
-def attributions(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
-    """Return the part of each feature in the mean absolute error of each row [n, d], [n, d]."""
-    return absolute_errors(model, rows) / rows.shape[1]  # [n, d]
-
-
-def absolute_errors(model: Autoencoder, rows: np.ndarray) -> np.ndarray:
-    """Return the absolute error of each number of rows [n, d], in units of the scaling, [n, d]."""
-    chunks = residuals(model, rows, names=["model"])
-    return np.concatenate([np.abs(chunk["model"]) for chunk in chunks])  # [n, d]

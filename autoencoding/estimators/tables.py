@@ -15,7 +15,7 @@ from autoencoder import Autoencoder
 from autoencoding.data.encoding import Columns
 from autoencoding.data.kinds import Time
 from autoencoding.data.tables import Table
-from autoencoding.estimators.outliers import absolute_errors, mean_errors
+from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
 
@@ -31,6 +31,8 @@ class TableModel:
     ----------
     model : Autoencoder
     columns : Columns
+    density : Density
+        Of rows that it was trained on.
     threshold : float
         Score above which a row is an outlier.
     carried : sequence of str
@@ -39,14 +41,25 @@ class TableModel:
 
     model: Autoencoder
     columns: Columns
+    density: Density
     threshold: float
     carried: Sequence[str] = ()
 
+    @classmethod
+    def of(
+        cls, model: Autoencoder, columns: Columns, rows: np.ndarray, carried: Sequence[str] = ()
+    ) -> Self:
+        """Return the model that was trained on encoded rows [n, d], with an infinite threshold."""
+        order = np.random.default_rng(model.seed).permutation(len(rows))  # [n]
+        density = Density.of(model, rows[np.sort(order[:REFERENCES])])
+        return cls(model, columns, density, np.inf, carried)
+
     def save(self, folder: str | os.PathLike[str]) -> None:
-        """Save the model to a folder, with its columns and its threshold."""
+        """Save the model to a folder, with its columns, density and threshold."""
         self.model.metadata["table"] = {
             **self.model.metadata.get("table", {}),
             "columns": self.columns.to_json(),
+            "density": self.density.to_json(),
             "threshold": self.threshold,
             "carried": list(self.carried),
         }
@@ -65,16 +78,17 @@ class TableModel:
         try:
             table: dict[str, Any] = manifest["metadata"]["table"]
             columns, threshold = Columns.from_json(table["columns"]), float(table["threshold"])
+            density = Density.from_json(table["density"], len(columns.labels))
         except (ValueError, KeyError, TypeError) as error:
             raise ValueError(
                 f"{prefix} has no table whose training has ended, or that of an older version: "
                 "train again with main_table.py --data"
             ) from error
-        return cls(from_save(prefix, manifest), columns, threshold, table["carried"])
+        return cls(from_save(prefix, manifest), columns, density, threshold, table["carried"])
 
     def calibrated(self, rows: np.ndarray, contamination: float) -> Self:
         """Return the model with that threshold which a share of encoded rows [n, d] is above."""
-        threshold = np.quantile(mean_errors(self.model, rows), 1 - contamination)
+        threshold = np.quantile(self.density.scores(self.model, rows), 1 - contamination)
         return replace(self, threshold=float(threshold))
 
     def results(self, table: Table) -> dict[str, pd.DataFrame]:
@@ -82,9 +96,8 @@ class TableModel:
         rows = self.columns.encode(table)  # [n, d]
         codes = self.model.encode(rows)  # [n, hidden_dim]
         names = [f"code{number}" for number in range(codes.shape[1])]
-        errors = absolute_errors(self.model, rows)  # [n, d]
-        scores = errors.mean(axis=1)  # [n], as `mean_errors`
-        causes = self._causes(self.columns.of_columns(errors))
+        scores = self.density.scores(self.model, rows)  # [n]
+        causes = self._causes(self.columns.of_columns(self.density.parts(self.model, rows)))
         along = self._along(table)
         decoded = self.columns.decode(self.model.reconstruct(rows))
         row, found = np.arange(len(scores)), scores > self.threshold  # [n] each
@@ -106,11 +119,11 @@ class TableModel:
         frame = table.frame([*dict.fromkeys([*table.index, *self.carried, *times])])
         return frame.rename(columns=lambda name: f"{name} (own)" if OWN.fullmatch(name) else name)
 
-    def _causes(self, errors: np.ndarray) -> pd.DataFrame:
-        """Return the columns with most of each row's errors, and their shares of them."""
-        order = np.argsort(-errors, axis=1, kind="stable")[:, :CAUSES]  # [n, causes]
-        total = np.maximum(errors.sum(axis=1, keepdims=True), 1e-30)  # [n, 1]
-        shares = np.take_along_axis(errors, order, axis=1) / total
+    def _causes(self, parts: np.ndarray) -> pd.DataFrame:
+        """Return the columns with most of each row's score, and their shares of it."""
+        order = np.argsort(-parts, axis=1, kind="stable")[:, :CAUSES]  # [n, causes]
+        total = np.maximum(parts.sum(axis=1, keepdims=True), 1e-30)  # [n, 1]
+        shares = np.take_along_axis(parts, order, axis=1) / total
         names = np.array(self.columns.names, object)[order]  # [n, causes]
         causes = {}
         for number in range(order.shape[1]):

@@ -12,9 +12,9 @@ from sklearn.base import ClassNamePrefixFeaturesOutMixin, TransformerMixin, _fit
 from sklearn.utils import Tags
 from sklearn.utils.validation import check_array, check_is_fitted
 
+from autoencoding.data.sources import is_source
 from autoencoding.estimators.base import AutoencoderEstimator
 from autoencoding.models import MODELS
-from autoencoding.parts.optimizers import Constant
 from autoencoding.parts.scaling import DEVIATIONS, STANDARD
 from autoencoding.reports.evaluation import row_errors
 
@@ -91,7 +91,8 @@ class AutoencoderTransformer(
     @_fit_context(prefer_skip_nested_validation=True)
     def fit(self, X: ArrayLike, y: object = None) -> Self:
         """Train on rows X [n, d] from the beginning; y is not used."""
-        self._fit(X)
+        data = self._checked(X, reset=True)  # [n, d]
+        self._fit(self._model_for(data), data)
         return self
 
     @_fit_context(prefer_skip_nested_validation=True)
@@ -102,21 +103,14 @@ class AutoencoderTransformer(
         """
         first = not hasattr(self, "model_")
         data = self._checked(X, reset=first)  # [n, d]
-        model = self._model_for(data.shape[1]) if first else self.model_
-        model.epoch, model.schedule, model.warm_up = 1, Constant(), 0.0  # one pass, one rate
-        self._recipe = None  # so that `fit` makes a model of its own again
-        history = model.train(
-            data, self.batch_size, warm_start=True, verbose=False, progress_bar=False
-        )
-        self.model_ = model
-        self.loss_curve_ = [*([] if first else self.loss_curve_), *history["loss"]]
-        self.n_iter_ = len(self.loss_curve_)
+        self._fit_further(self._model_for(data) if first else self.model_, data)
         return self
 
     def transform(self, X: ArrayLike) -> np.ndarray:
-        """Return the codes [n, n_components] of rows X [n, d], in the dtype of X."""
+        """Return the codes of rows X [n, d], [n, n_components], in the dtype of an array X."""
         data = self._checked(X)  # [n, d]
-        return self.model_.encode(data).astype(data.dtype)
+        codes = self.model_.encode(data)  # [n, n_components]
+        return codes if is_source(data) else codes.astype(data.dtype)
 
     def inverse_transform(self, X: ArrayLike) -> np.ndarray | pd.DataFrame:
         """Return the rows [n, d], in the units of the data, of codes X [n, n_components].

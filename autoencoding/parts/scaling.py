@@ -21,6 +21,8 @@ from autoencoding.parts.variables import variable
 DEVIATIONS = 8.0
 
 NORMAL_WIDTH = 3.2897  # of the middle 90 % of a standard normal distribution
+NORMAL_DISTANCE = 0.7979  # mean distance from its median
+FARTHEST = 10  # widths that a deviation counts for, so that no row sets a scale alone
 
 
 FLOAT32 = np.finfo(np.float32)
@@ -39,7 +41,7 @@ class Statistics(NamedTuple):
 
     mean: np.ndarray  # [d]
     deviation: np.ndarray  # [d]; 0 where the data is constant, or all but so
-    quantiles: np.ndarray  # [levels, d], at the levels of the scaling
+    sample: tuple[np.ndarray, np.ndarray | None] | None = None  # rows [m, d], and weights [m]
     rounding: float = float(np.finfo(np.float64).eps)  # distance of 1 from the next number
 
     def unless_rounding(self, deviation: np.ndarray, centre: np.ndarray) -> np.ndarray:
@@ -70,7 +72,7 @@ class Scaling:
 
     deviations = 1.0  # how many units of a corruption's noise 1 in scaled rows is
 
-    levels: tuple[float, ...] = ()  # of the quantiles that `constants` needs, 0 to 1
+    needs_sample = False  # whether `constants` asks for a sample of the rows
 
     def constants(self, data: Statistics) -> Constants:
         """Return the constants for training data with these statistics."""
@@ -112,20 +114,29 @@ class Feature(Global):
 
 @dataclass(frozen=True)
 class Robust(Global):
-    """Use a median and a scale for each feature, which extreme rows do not move.
+    """Use a median and a scale for each feature, which extreme rows hardly move.
 
-    The scale is the width of the middle 90 % over that of a standard normal distribution: of
-    normal data, the standard deviation. Where more than 90 % is one value, it is the standard
-    deviation. Errors are in these scales.
+    The scale is the mean distance from the median over that of a standard normal distribution: of
+    normal data, the standard deviation. A distance counts for no more than ten widths of the
+    middle 90 %, over that of a standard normal distribution, unless this middle is one value.
+    Errors are in these scales.
     """
 
-    levels = (0.05, 0.5, 0.95)
+    needs_sample = True
 
     def constants(self, data: Statistics) -> Constants:
-        low, median, high = data.quantiles.astype(np.float64)  # [d] each
-        middle = data.unless_rounding((high - low) / NORMAL_WIDTH, median)  # [d]
+        assert data.sample is not None
+        rows, weight = data.sample  # [m, d], [m]
+        levels = (0.05, 0.5, 0.95)
+        low, median, high = np.quantile(
+            rows, levels, axis=0, weights=weight, method="inverted_cdf"
+        ).astype(np.float64)  # [d] each
+        width = data.unless_rounding((high - low) / NORMAL_WIDTH, median)  # [d]
+        farthest = np.where(width > 0, FARTHEST * width, np.inf)  # [d]
+        distances = np.minimum(np.abs(rows - median), farthest)  # [m, d]
+        distance = np.average(distances, axis=0, weights=weight) / NORMAL_DISTANCE  # [d]
         scale = np.where(data.deviation > 0, data.deviation, 1.0)  # [d]
-        scale = np.where(middle > 0, middle, scale)  # [d]
+        scale = np.where(data.unless_rounding(distance, median) > 0, distance, scale)  # [d]
         return Constants(median, self.deviations * scale, self.deviations)
 
 

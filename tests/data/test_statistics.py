@@ -194,33 +194,33 @@ def test_rows_that_are_all_equal_give_finite_components(shape):
     assert gram == pytest.approx(np.diag(np.diag(gram)), abs=1e-5)
 
 
-# Quantiles
+# Samples
 
 
-def quantiles_of(pieces, levels=(0.05, 0.5, 0.95)):
-    sample = statistics.Sample(levels)
+def sample_of(pieces):
+    sample = statistics.Sample()
     for piece in pieces:
         sample.add(*piece)
     return sample
 
 
-def test_quantiles_are_those_of_all_rows_where_these_fit_and_a_weight_is_as_many_rows():
+def test_a_sample_of_few_rows_is_all_of_them_with_their_weights():
     rows, weight = ellipsoid(101, 3).astype(np.float32), np.arange(101) % 4
-    quantiles = quantiles_of([(part, None) for part in np.split(rows, [7, 60])]).quantiles()
-    assert np.array_equal(quantiles, np.sort(rows, axis=0)[[5, 50, 95]])
-    weighted = quantiles_of([(rows[:20], weight[:20]), (rows[20:], weight[20:])]).quantiles()
-    repeated = np.repeat(rows, weight, axis=0)
-    assert np.array_equal(weighted, quantiles_of([(repeated, None)]).quantiles())
+    kept, none = sample_of([(part,) for part in np.split(rows, [7, 60])]).rows()
+    assert np.array_equal(kept, rows)
+    assert none is None
+    kept, weights = sample_of([(rows[:20], weight[:20]), (rows[20:], weight[20:])]).rows()
+    assert np.array_equal(kept, rows)
+    assert np.array_equal(weights, weight)
+    assert sample_of([]).rows() is None
 
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_of_many_rows_those_at_even_distances_are_kept(monkeypatch, size):
     monkeypatch.setattr(statistics, "SAMPLE_BYTES", 8 * 100)
     rows = np.arange(1000.0)[:, None]
-    sample = quantiles_of((rows[i : i + size], None) for i in range(0, 1000, size))
-    kept = np.concatenate([rows for rows, _ in sample._kept])
+    kept, _ = sample_of((rows[i : i + size],) for i in range(0, 1000, size)).rows()
     assert kept[:, 0].tolist() == [*range(0, 1000, 16)]
-    assert sample.quantiles()[:, 0] == pytest.approx([50, 500, 950], abs=16)
 
 
 # All that is fitted

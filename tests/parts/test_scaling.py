@@ -5,7 +5,7 @@ import tensorflow.compat.v1 as tf1
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra.numpy import arrays
-from sklearn.preprocessing import RobustScaler, StandardScaler
+from sklearn.preprocessing import StandardScaler
 
 from autoencoding.parts import variables
 from autoencoding.parts.scaling import DEVIATIONS, SCALINGS, Scaler, Statistics
@@ -21,9 +21,9 @@ def mixed_units():
 def fit(name, data, **options):
     data = np.asarray(data, np.float64)
     scaling = Scaler(SCALINGS[name](**options), data.shape[1], "scaling")
-    quantiles = np.quantile(data.astype(np.float32), scaling.scaling.levels, axis=0)
+    sample = data.astype(np.float32), None
     rounding = float(np.finfo(np.float32).eps)
-    found = Statistics(data.mean(axis=0), data.std(axis=0), quantiles, rounding)
+    found = Statistics(data.mean(axis=0), data.std(axis=0), sample, rounding)
     found = found._replace(deviation=found.unless_rounding(found.deviation, found.mean))
     return scaling, scaling.variables(scaling.fit(found))
 
@@ -59,19 +59,30 @@ def test_feature_is_the_standard_scaler_at_an_eighth():
     assert unit == 8  # errors are in standard deviations
 
 
-def test_robust_is_the_robust_scaler_of_the_middle_90_percent_at_an_eighth():
+def test_robust_is_the_mean_distance_from_the_median_of_a_normal_distribution_at_an_eighth():
     data = mixed_units()
     scaled, _, unit = run("robust", data)
-    scaler = RobustScaler(quantile_range=(5, 95), unit_variance=True)
-    assert scaled == pytest.approx(scaler.fit_transform(data) / 8, abs=1e-4)
+    median = np.quantile(data, 0.5, axis=0, method="inverted_cdf")
+    expected = (data - median) / np.abs(data - median).mean(axis=0) * np.sqrt(2 / np.pi)
+    assert scaled == pytest.approx(expected / 8, abs=1e-4)
     assert unit == 8
+    normal = np.random.default_rng(0).normal(5, 3, (100_000, 1))
+    assert run("robust", normal)[0].std() == pytest.approx(1 / 8, rel=0.01)
 
 
-def test_robust_takes_the_deviation_where_nearly_all_rows_have_one_value():
+@pytest.mark.parametrize("size", [1e3, 1e6])
+def test_wild_rows_do_not_double_robust_scales_however_wild(size):
+    data = np.random.default_rng(0).normal(size=(200, 3))
+    wild = np.vstack([data, size * np.ones((10, 3))])
+    fitted, others = (fit("robust", rows)[1]["scaling/scale"] for rows in (data, wild))
+    assert (others < 2 * fitted).all()
+
+
+def test_robust_makes_rare_values_large():
     rare = np.zeros((200, 2))
     rare[::50, 0] = 3  # 2 %
     scaled, unscaled, _ = run("robust", rare)
-    assert scaled[:, 0] == pytest.approx(rare[:, 0] / rare[:, 0].std() / 8, rel=1e-5)
+    assert scaled[:, 0] == pytest.approx(rare[:, 0] / (0.02 * 3 * np.sqrt(np.pi / 2)) / 8, rel=1e-4)
     assert scaled[:, 1].tolist() == [0] * 200
     assert unscaled == pytest.approx(rare, abs=1e-6)
 

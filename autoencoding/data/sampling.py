@@ -1,0 +1,103 @@
+"""Rows that are kept apart from training: held out of it, or known to stand for the others."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from typing import NamedTuple
+
+import numpy as np
+
+from autoencoding.data.rows import Rows, RowsLike, Table
+from autoencoding.data.sources import Selected
+
+HELD_OUT = 5  # of so many rows, one is held out
+MOST_HELD_OUT = 2000
+
+
+class Kept(NamedTuple):
+    """Random rows of all that were seen, raw."""
+
+    held_out: np.ndarray  # [h, d], not trained on
+    references: np.ndarray  # [m, d], trained on
+    seen: int  # how many rows these were chosen from
+
+
+def set_apart(rows: Rows, kept: Kept | None, most: int, seed: int) -> tuple[Kept, RowsLike | None]:
+    """Choose rows to hold out and reference rows, beside those kept of rows that came before.
+
+    Parameters
+    ----------
+    rows : Table or Stream
+        Whose number of rows is known.
+    kept : Kept or None
+        Of former rows: each of all rows is then chosen with the same probability.
+    most : int
+        Number of reference rows that are enough.
+    seed : int
+
+    Returns
+    -------
+    kept : Kept
+    rest : rows, or None if there are none
+        Those to train on.
+    """
+    n, seen = rows.n_rows, rows.n_rows + (kept.seen if kept else 0)
+    generator = np.random.default_rng([seed, seen])
+    held_out = min(seen // HELD_OUT, MOST_HELD_OUT)
+    sizes = held_out, min(seen - held_out, most)
+    counts = [int(size * n / seen + generator.random() * (n < seen)) for size in sizes]
+    order = generator.permutation(n)  # [n]
+    chosen = take(rows, order[: sum(counts)])
+    held, references = chosen[: counts[0]], chosen[counts[0] :]
+    if kept:
+        held = _joined(kept.held_out, held, sizes[0], generator)
+        references = _joined(kept.references, references, sizes[1], generator)
+    return Kept(held, references, seen), without(rows, order[: counts[0]])
+
+
+def _joined(
+    old: np.ndarray, new: np.ndarray, size: int, generator: np.random.Generator
+) -> np.ndarray:
+    """Return the new rows after as many of the old ones as there is room for, [size, d]."""
+    room = min(len(old), size - len(new))
+    stay = np.sort(generator.permutation(len(old))[:room])
+    return np.concatenate([old[stay], new])
+
+
+def take(rows: Rows, numbers: np.ndarray) -> np.ndarray:
+    """Return rows [m, d] by their numbers [m], raw, in one pass over them."""
+    if isinstance(rows, Table):
+        return rows.take(numbers).x
+    order = np.argsort(numbers)  # [m]
+    wanted, parts, start = numbers[order], [np.zeros((0, rows.width))], 0
+    for chunk in rows.chunks():
+        first, last = np.searchsorted(wanted, [start, start + len(chunk.x)])
+        parts.append(chunk.x[wanted[first:last] - start])
+        start += len(chunk.x)
+    return np.concatenate(parts)[np.argsort(order)]  # [m, d]
+
+
+def without(rows: Rows, numbers: np.ndarray) -> RowsLike | None:
+    """Return the rows but for these numbers, as `train` takes them; None if none is left."""
+    left = np.ones(rows.n_rows, bool)  # [n]
+    left[numbers] = False
+    if not left.any():
+        return None
+    if isinstance(rows, Table):
+        return Selected(rows.inputs["x"], np.flatnonzero(left))
+    return _Left(rows, left)
+
+
+class _Left:
+    """Iterate over some rows of a stream, by a mask [n] of them all."""
+
+    def __init__(self, rows: Rows, left: np.ndarray) -> None:
+        self.rows, self.left = rows, left
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        start = 0
+        for chunk in self.rows.chunks():
+            part = chunk.x[self.left[start : start + len(chunk.x)]]  # [some, d]
+            start += len(chunk.x)
+            if len(part):
+                yield part
