@@ -3,9 +3,9 @@
     python -m benchmarks.outliers --data FOLDER
 
 The folder holds `.mat` files of ODDS or `.npz` files of ADBench, each with X and y, 1 of an
-outlier. Each set is split ten times, 60 % to fit on, outliers among them and labels unseen, and
-standardised by these. Every detector has one configuration for all sets, its default one; this
-project's also with parts of it taken away. PyOD's are there where it is installed (`pip install
+outlier. Each set is split several times, 60 % to fit on, labels unseen, and standardised by these,
+in two settings: outliers among the rows fitted on, and normal rows alone. Every detector has one
+configuration for all sets, its default one. PyOD's are there where it is installed (`pip install
 pyod torch`).
 """
 
@@ -22,16 +22,20 @@ from typing import Any, NamedTuple
 
 import numpy as np
 from scipy.io import loadmat
-from sklearn.decomposition import PCA
+from scipy.stats import betabinom, rankdata
+from sklearn.covariance import LedoitWolf
 from sklearn.ensemble import IsolationForest
 from sklearn.metrics import average_precision_score, roc_auc_score
 from sklearn.model_selection import train_test_split
+from sklearn.neighbors import NearestNeighbors
 from sklearn.preprocessing import StandardScaler
 
+from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
 from benchmarks.machine import print_machine
 
-REPETITIONS = 10
+SETTINGS = ("outliers among the rows fitted on", "fitted on normal rows alone")
+OURS = "this project"
 
 
 class Figures(NamedTuple):
@@ -42,41 +46,65 @@ class Figures(NamedTuple):
     seconds: float
 
 
-class Residual:
-    """Rows by their distance from the plane of the principal components with 90 % of variance."""
+class FifthNeighbour:
+    """Rows by their distance to the fifth nearest of those fitted on."""
 
-    def fit(self, X: np.ndarray) -> Residual:
-        """Find the plane of X [n, d]."""
-        self.pca = PCA(0.9, svd_solver="full").fit(X)
+    def fit(self, X: np.ndarray) -> FifthNeighbour:
+        """Keep X [n, d]."""
+        self.neighbours = NearestNeighbors(n_neighbors=5).fit(X)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
-        """Distances of X [n, d], squared and negative, [n]."""
-        kept = self.pca.inverse_transform(self.pca.transform(X))  # [n, d]
-        return -np.sum((X - kept) ** 2, axis=1)
+        """Distances of X [n, d], negative, [n]."""
+        return -self.neighbours.kneighbors(X)[0][:, -1]
+
+
+class Mahalanobis:
+    """Rows by their distance from the mean, by a shrunken covariance (Ledoit & Wolf 2004)."""
+
+    def fit(self, X: np.ndarray) -> Mahalanobis:
+        """Find the covariance of X [n, d]."""
+        self.covariance = LedoitWolf().fit(X)
+        return self
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Squared distances of X [n, d], negative, [n]."""
+        return -self.covariance.mahalanobis(X)
+
+
+class RowsThemselves:
+    """The same density about rows themselves, where no network has made anything of them."""
+
+    def fit(self, X: np.ndarray) -> RowsThemselves:
+        """Keep some of X [n, d]."""
+        some = X[np.random.default_rng(0).permutation(len(X))[:REFERENCES]].astype(np.float32)
+        self.density = Density.about(some, some)
+        return self
+
+    def score_samples(self, X: np.ndarray) -> np.ndarray:
+        """Scores of X [n, d], negative, [n]."""
+        return -self.density.of_scaled(X.astype(np.float32))
 
 
 def detectors() -> dict[str, Callable[[], Any]]:
     """What is compared, by name: each makes a detector."""
     ours = partial(AutoencoderOutlierDetector, random_state=0)
-    deviations = {"scaling": {"name": "feature", "deviations": 1.0}}
     results: dict[str, Callable[[], Any]] = {
-        "this project": ours,
-        "- scale: std": partial(ours, model_params=deviations),
-        "- and loss: mse": partial(ours, model_params={**deviations, "loss": "mse"}),
-        "- no noise": partial(ours, model="plain"),
-        "- code of 8": partial(ours, n_components=8),
-        "PCA residual": Residual,
+        OURS: ours,
+        "- untrained": partial(ours, model_params={"epoch": 0}),
+        "- no network": RowsThemselves,
+        "fifth neighbour": FifthNeighbour,
+        "Mahalanobis": Mahalanobis,
         "IsolationForest": lambda: IsolationForest(random_state=0),
     }
     if importlib.util.find_spec("pyod") and importlib.util.find_spec("torch"):
         from pyod.models import pca
         from pyod.models.auto_encoder import AutoEncoder
-        from pyod.models.vae import VAE
+        from pyod.models.ecod import ECOD
 
         results["PyOD PCA"] = lambda: pca.PCA(random_state=0)
+        results["PyOD ECOD"] = ECOD
         results["PyOD AutoEncoder"] = lambda: AutoEncoder(random_state=0, verbose=0)
-        results["PyOD VAE"] = lambda: VAE(random_state=0, verbose=0)
     return results
 
 
@@ -104,58 +132,105 @@ def measure(detector: Any, train: np.ndarray, test: np.ndarray, labels: np.ndarr
     )
 
 
-def repeated(X: np.ndarray, y: np.ndarray) -> dict[str, list[Figures]]:
-    """Figures of each split, by detector; each detector is made once, and fitted to every split."""
+Results = dict[tuple[str, str], list[Figures]]  # by setting and detector, one of each split
+
+
+def repeated(X: np.ndarray, y: np.ndarray, splits: int) -> tuple[Results, list[float]]:
+    """Figures of each split; each detector is made once a set, and fitted to every split.
+
+    The second is how likely each count of small p-values of normal rows is, or a rarer one.
+    """
     models = {name: make() for name, make in detectors().items()}
-    results: dict[str, list[Figures]] = {name: [] for name in models}
-    for seed in range(REPETITIONS):
-        train, test, _, labels = train_test_split(X, y, test_size=0.4, random_state=seed)
-        scaler = StandardScaler().fit(train)
-        for name, detector in models.items():
-            results[name].append(
-                measure(detector, scaler.transform(train), scaler.transform(test), labels)
-            )
-    return results
+    results: Results = {(setting, name): [] for setting in SETTINGS for name in models}
+    tails = []
+    for seed in range(splits):
+        train, test, known, labels = train_test_split(X, y, test_size=0.4, random_state=seed)
+        for setting, rows in zip(SETTINGS, (train, train[known == 0]), strict=True):
+            scaler = StandardScaler().fit(rows)
+            fitted, tested = scaler.transform(rows), scaler.transform(test)
+            for name, detector in models.items():
+                results[setting, name].append(measure(detector, fitted, tested, labels))
+        tails += tails_of(models[OURS], tested[labels == 0])
+    return results, tails
 
 
-def print_set(title: str, results: Mapping[str, list[Figures]]) -> None:
-    """Print mean and deviations of each detector on a set."""
+def tails_of(detector: AutoencoderOutlierDetector, normal: np.ndarray) -> list[float]:
+    """How likely as few p-values below 0.05 and 0.01 are, or as many, if the rows are normal.
+
+    The number of them is beta-binomial (Bates et al. 2023, prop. 1).
+    """
+    values, h = detector.p_values(normal), len(detector.held_out_scores_)
+    tails = []
+    for level in (0.05, 0.01):
+        rank = int(level * (h + 1))
+        if rank:
+            count = int((values <= level).sum())
+            law = betabinom(len(normal), rank, h + 1 - rank)
+            tails.append(2 * min(law.cdf(count), law.sf(count - 1)))
+    return tails
+
+
+def print_set(title: str, results: Mapping[tuple[str, str], list[Figures]]) -> None:
+    """Print means of each detector on a set."""
     print(f"\n{title}")
-    for name, figures in results.items():
-        auc, precision, seconds = np.array(figures).T  # [repetitions] each
-        print(
-            f"  {name:17} AUC {auc.mean():.3f} +- {auc.std():.3f}"
-            f"   AP {precision.mean():.3f} +- {precision.std():.3f}"
-            f"   fit {seconds[0]:6.2f} s, again {np.mean(seconds[1:]):6.3f} s"
-        )
+    for name in detectors():
+        line = f"  {name:17}"
+        for setting in SETTINGS:
+            auc, precision, seconds = np.array(results[setting, name]).T  # [splits] each
+            line += f"  AUC {auc.mean():.3f} +- {auc.std():.3f}  AP {precision.mean():.3f}"
+            line += f"  {np.mean(seconds):6.3f} s |"
+        print(line, flush=True)
 
 
-def print_means(every: list[dict[str, list[Figures]]]) -> None:
-    """Print means over all sets and splits."""
-    print(f"\nmean of {len(every)} sets, {REPETITIONS} splits each")
-    ours = None
-    for name in every[0]:
-        auc, precision, seconds = np.mean([results[name] for results in every], axis=(0, 1))
-        first = np.mean([results[name][0].seconds for results in every])
-        ours = ours or (seconds, first)
-        print(
-            f"  {name:17} AUC {auc:.4f}   AP {precision:.4f}   fit {seconds:6.3f} s, the first "
-            f"{first:6.3f} s; this project's are {ours[0] / seconds:.2f} and {ours[1] / first:.2f}"
-        )
+def print_means(every: Mapping[str, Results], sizes: Mapping[str, int]) -> None:
+    """Print means over all sets and splits, wins, ranks, and where this project loses most."""
+    names = list(detectors())
+    for setting in SETTINGS:
+        table = np.array(
+            [[np.mean(r[setting, name], axis=0) for name in names] for r in every.values()]
+        )  # [sets, detectors, 3]
+        auc, precision = table[..., 0], table[..., 1]  # [sets, detectors]
+        ranks = [rankdata(-figures, axis=1).mean(axis=0) for figures in (auc, precision)]
+        wins = [(f >= f.max(axis=1, keepdims=True)).sum(axis=0) for f in (auc, precision)]
+        print(f"\n{setting}: mean of {len(every)} sets")
+        print(f"  {'':17}     AUC  rank  wins      AP  rank  wins   s a fit")
+        for i, name in enumerate(names):
+            print(
+                f"  {name:17}  {auc[:, i].mean():.4f}  {ranks[0][i]:4.1f}  {wins[0][i]:4}  "
+                f"{precision[:, i].mean():.4f}  {ranks[1][i]:4.1f}  {wins[1][i]:4}  "
+                f"{table[:, i, 2].mean():8.3f}"
+            )
+        lost = auc.max(axis=1) - auc[:, 0]  # [sets]
+        for i in np.argsort(-lost)[:6]:
+            best = names[int(auc[i].argmax())]
+            print(f"  loses {lost[i]:.3f} of AUC on {[*every][i]} to {best}")
+    small = [name for name, size in sizes.items() if size < 1000]
+    if small:
+        first = [every[name][SETTINGS[0], OURS][0].seconds for name in small]
+        print(f"\nfits of a new detector to fewer than 1,000 rows: {np.round(first, 3)} s")
 
 
 def main() -> None:
     """Print a table a set, and one of means."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--data", type=Path, required=True, help="folder of .mat or .npz files")
+    parser.add_argument("--splits", type=int, default=10)
     args = parser.parse_args()
     print_machine()
     warnings.simplefilter("ignore")
-    every = []
+    AutoencoderOutlierDetector(max_iter=1).fit(np.eye(9))  # what is done once a process
+    every: dict[str, Results] = {}
+    sizes, tails = {}, []
     for name, X, y in sets(args.data):
-        every.append(repeated(X, y))
-        print_set(f"{name}, {len(X)} x {X.shape[1]}, {y.mean():.1%} outliers", every[-1])
-    print_means(every)
+        every[name], some = repeated(X, y, args.splits)
+        tails += some
+        sizes[name] = round(0.6 * len(X))
+        print_set(f"{name}, {len(X)} x {X.shape[1]}, {y.mean():.1%} outliers", every[name])
+    print_means(every, sizes)
+    print(
+        f"\np-values of normal rows: {len(tails)} counts below 0.05 or 0.01, the least likely with "
+        f"p = {min(tails):.2g}, of all together {min(1, len(tails) * min(tails)):.2g}"
+    )
 
 
 if __name__ == "__main__":

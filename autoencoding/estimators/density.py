@@ -10,7 +10,7 @@ with a kernel at each reconstruction (compare Vincent & Bengio 2003, Manifold Pa
 from __future__ import annotations
 
 import base64
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 from typing import Any, Self
@@ -66,21 +66,27 @@ class Density:
         opened = model._open_rows(rows, None, None)
         known = np.concatenate(list(_scaled(model, opened)))  # [m, d]
         fetch, _ = model._scaled_of[model.decoded.name]
-        parts = [model._fetch(fetch, chunk) for chunk in opened.chunks()]  # [some, d] each
-        centres = np.concatenate(parts).astype(np.float64)  # [m, d]
-        others = _squared_distances(known, centres)  # [m, m]
-        if len(known) > 1:
+        centres = np.concatenate([model._fetch(fetch, chunk) for chunk in opened.chunks()])
+        return cls.about(known, centres, SMALLEST / model.scaling.deviations)
+
+    @classmethod
+    def about(cls, rows: np.ndarray, centres: np.ndarray, smallest: float = SMALLEST) -> Self:
+        """Return the density of scaled reference rows [m, d] with a centre [m, d] for each.
+
+        The bandwidth of each column is at least `smallest`.
+        """
+        others = _squared_distances(rows, centres.astype(np.float64))  # [m, m]
+        if len(rows) > 1:
             np.fill_diagonal(others, np.inf)
-        smallest = known.shape[1] * (SMALLEST / model.scaling.deviations) ** 2
-        variance = float(np.median(others.min(axis=1))) + smallest
+        variance = float(np.median(others.min(axis=1))) + rows.shape[1] * smallest**2
         others /= variance
         others += 1
         means = np.mean(np.reciprocal(others, out=others), axis=1)  # [m], of t_i^-1
         usual = _within_fence(-np.log(means))  # [m]
         order = np.argsort(~usual, kind="stable")  # [m]
-        keys = _keys(known[order]).tolist() if len(known) > 1 else []
+        keys = _keys(rows[order]).tolist() if len(rows) > 1 else []
         own = {key: number for number, key in enumerate(keys)}
-        return cls(centres[order], int(usual.sum()), variance, own)
+        return cls(centres[order].astype(np.float64), int(usual.sum()), variance, own)
 
     @property
     def power(self) -> float:
@@ -89,7 +95,12 @@ class Density:
 
     def scores(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the score of each raw row [n, d], [n]; `model` is the one that this is of."""
-        return self._by_block(model, data, self._block_scores)  # [n]
+        rows = _scaled(model, model._open_rows(data, None, None))
+        return np.concatenate([self.of_scaled(chunk) for chunk in rows])  # [n]
+
+    def of_scaled(self, rows: np.ndarray) -> np.ndarray:
+        """Return the score of each scaled row, float32 [n, d], [n]."""
+        return np.concatenate([self._block_scores(block) for block in _blocks(rows)])  # [n]
 
     def parts(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the parts of columns in the scores of raw rows [n, d], [n, d].
@@ -97,17 +108,9 @@ class Density:
         Each term of the score is shared out by the squared deviations in each column from the
         centres, each of which counts by its share in the mean.
         """
-        return self._by_block(model, data, self._block_parts)  # [n, d]
-
-    def _by_block(
-        self, model: Autoencoder, data: RowsLike, function: Callable[[np.ndarray], np.ndarray]
-    ) -> np.ndarray:
-        """Apply a function to raw rows [n, d], scaled, a block at a time; join the results."""
-        results = []
-        for rows in _scaled(model, model._open_rows(data, None, None)):
-            for start in range(0, len(rows), BLOCK):
-                results.append(function(rows[start : start + BLOCK]))
-        return np.concatenate(results)
+        rows = _scaled(model, model._open_rows(data, None, None))
+        blocks = (self._block_parts(block) for chunk in rows for block in _blocks(chunk))
+        return np.concatenate(list(blocks))  # [n, d]
 
     def _block_scores(self, rows: np.ndarray) -> np.ndarray:
         narrow, broad, _ = self._terms(self._distances(rows))  # [n] each
@@ -180,6 +183,12 @@ def _scaled(model: Autoencoder, rows: Rows) -> Iterator[np.ndarray]:
     """Yield raw rows in the units of the model's scaling, chunk by chunk, float32 [m, d]."""
     for chunk in rows.chunks():
         yield model._fetch(model._scaled["target"], chunk)
+
+
+def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+    """Cut rows [n, d] into blocks of at most `BLOCK`."""
+    for start in range(0, len(rows), BLOCK):
+        yield rows[start : start + BLOCK]
 
 
 def _keys(rows: np.ndarray) -> np.ndarray:
