@@ -113,15 +113,17 @@ class Density:
         return np.concatenate(list(blocks))  # [n, d]
 
     def _block_scores(self, rows: np.ndarray) -> np.ndarray:
-        narrow, broad, _ = self._terms(self._distances(rows))  # [n] each
-        return narrow + BROAD * broad  # [n]
+        narrow, broad, _ = self._terms(self._distances(_padded(rows)))  # [BLOCK] each
+        return (narrow + BROAD * broad)[: len(rows)]  # [n]
 
     def _block_parts(self, rows: np.ndarray) -> np.ndarray:
-        distances = self._distances(rows)  # [n, m]
-        narrow, broad, weights = self._terms(distances)  # [n] twice, [n, usual]
-        shares = _by_column(rows, self.centres[: self.usual], weights)  # [n, d]
-        broad_shares = _by_column(rows, self.centres, 1 / distances)  # [n, d]
-        return narrow[:, None] * shares + BROAD * broad[:, None] * broad_shares  # [n, d]
+        block = _padded(rows)  # [BLOCK, d]
+        distances = self._distances(block)  # [BLOCK, m]
+        narrow, broad, weights = self._terms(distances)  # [BLOCK] twice, [BLOCK, usual]
+        shares = _by_column(block, self.centres[: self.usual], weights)  # [BLOCK, d]
+        broad_shares = _by_column(block, self.centres, 1 / distances)  # [BLOCK, d]
+        parts = narrow[:, None] * shares + BROAD * broad[:, None] * broad_shares
+        return parts[: len(rows)]  # [n, d]
 
     def _terms(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return both terms of the score [n], and the weights [n, usual] of the narrow kernels.
@@ -143,12 +145,11 @@ class Density:
         return narrow, broad, weights
 
     def _distances(self, rows: np.ndarray) -> np.ndarray:
-        """Return the t_i of at most `BLOCK` scaled rows [n, d] for all centres, [n, m]."""
-        block = np.zeros((BLOCK, rows.shape[1] + 2))  # [BLOCK, d + 2]: x, |x|^2 / s^2, 1
-        block[: len(rows), :-2] = rows
-        block[:, -2] = np.einsum("nd,nd->n", block[:, :-2], block[:, :-2]) / self.variance
-        block[:, -1] = 1
-        distances = (block @ self._kernels)[: len(rows)]  # [n, m]
+        """Return the t_i of scaled rows [n, d] for all centres, [n, m]."""
+        ones = np.ones(len(rows))  # [n]
+        squares = np.einsum("nd,nd->n", rows, rows, dtype=np.float64) / self.variance  # [n]
+        distances = np.column_stack([rows, squares, ones]) @ self._kernels
+        distances = distances[:, : len(self.centres)]  # [n, m]
         np.maximum(distances, 1, out=distances)
         for row, key in enumerate(_keys(rows).tolist()):
             if key in self.own:
@@ -157,10 +158,15 @@ class Density:
 
     @cached_property
     def _kernels(self) -> np.ndarray:
-        """The t_i as a matrix product: -2 g / s^2, 1, |g|^2 / s^2 + 1, [d + 2, m]."""
+        """The factors -2 g / s^2, 1 and |g|^2 / s^2 + 1 of x, |x|^2 / s^2 and 1, [d + 2, m].
+
+        There are zeros beyond, up to a multiple of 64, with which a product of matrices does not
+        round a row by its place among the others.
+        """
         squares = np.einsum("md,md->m", self.centres, self.centres) / self.variance  # [m]
         linear = -2 / self.variance * self.centres.T  # [d, m]
-        return np.vstack([linear, np.ones_like(squares), squares + 1])
+        kernels = np.vstack([linear, np.ones_like(squares), squares + 1])
+        return np.pad(kernels, [(0, 0), (0, -len(squares) % 64)])
 
     def to_json(self) -> dict[str, Any]:
         """Describe the density with text and numbers."""
@@ -189,6 +195,11 @@ def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Cut rows [n, d] into blocks of at most `BLOCK`."""
     for start in range(0, len(rows), BLOCK):
         yield rows[start : start + BLOCK]
+
+
+def _padded(rows: np.ndarray) -> np.ndarray:
+    """Return rows [n, d] with rows of zeros after them, [BLOCK, d]."""
+    return np.pad(rows, [(0, BLOCK - len(rows)), (0, 0)])
 
 
 def _keys(rows: np.ndarray) -> np.ndarray:

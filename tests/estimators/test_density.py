@@ -1,0 +1,128 @@
+"""The density that outliers are scored by, against SciPy."""
+
+import json
+
+import numpy as np
+import pytest
+from scipy.special import logsumexp
+from scipy.stats import multivariate_t
+from sklearn.datasets import load_digits
+
+from autoencoding.estimators import density
+from autoencoding.estimators.density import Density
+from autoencoding.models import create
+from autoencoding.parts import variables
+
+DIGITS = load_digits().data[:300]
+
+
+def made(m=60, d=4, seed=0, spread=0.1):
+    """Reference rows, and centres near them."""
+    generator = np.random.default_rng(seed)
+    rows = generator.normal(size=(m, d)).astype(np.float32)
+    return rows, rows + spread * generator.normal(size=(m, d)).astype(np.float32)
+
+
+def by_hand(found, rows):
+    """The formula of the docstring, in logarithms."""
+    squares = ((rows[:, None].astype(float) - found.centres) ** 2).sum(axis=2)  # [n, m]
+    t = np.log1p(squares / found.variance)
+    power = (1 + rows.shape[1]) / 2
+    narrow = -(logsumexp(-power * t[:, : found.usual], axis=1) - np.log(found.usual)) / power
+    return narrow - 0.4 * (logsumexp(-t, axis=1) - np.log(t.shape[1]))
+
+
+@pytest.mark.parametrize("d", [1, 4, 40, 800])
+@pytest.mark.parametrize("distance", [1, 30, 1e6, 1e30])
+def test_scores_are_those_of_the_formula_however_far(d, distance):
+    found = Density.about(*made(d=d))
+    rows = np.random.default_rng(1).normal(size=(300, d)).astype(np.float32) * np.float32(distance)
+    assert found.of_scaled(rows) == pytest.approx(by_hand(found, rows), rel=1e-5, abs=1e-5)
+    assert found.of_scaled(rows).min() >= 0
+
+
+def test_the_narrow_term_is_a_mixture_of_students_distributions_but_for_a_constant():
+    found = Density.about(*made(d=3))
+    rows = np.random.default_rng(1).normal(size=(20, 3)).astype(np.float32)
+    kernels = [multivariate_t(c, found.variance * np.eye(3), df=1) for c in found.centres]
+    usual = np.mean([kernel.pdf(rows) for kernel in kernels[: found.usual]], axis=0)  # [n]
+    narrow, _, _ = found._terms(found._distances(rows))
+    assert np.ptp(narrow + np.log(usual) / 2) < 1e-5
+
+
+def test_the_bandwidth_is_the_median_distance_to_the_nearest_centre_of_another_row():
+    rows, centres = made()
+    squares = ((rows[:, None].astype(float) - centres) ** 2).sum(axis=2)
+    np.fill_diagonal(squares, np.inf)
+    expected = np.median(squares.min(axis=1)) + 4 * 1e-6
+    assert Density.about(rows, centres).variance == pytest.approx(expected)
+    assert Density.about(rows[:1].repeat(9, axis=0), rows[:1].repeat(9, axis=0)).variance > 0
+
+
+def test_far_outliers_among_the_references_are_left_out_of_the_narrow_kernels():
+    rows, centres = made()
+    wild = np.array([[1e4, 0, 0, 0], [0, -1e6, 0, 0]], np.float32)
+    found = Density.about(np.vstack([wild, rows]), np.vstack([wild, centres]))
+    assert found.usual <= 60
+    assert np.array_equal(np.sort(found.centres[-2:, 0]), [0, 1e4])
+    alone = Density.about(rows, centres)
+    near, far = found.of_scaled(rows).max(), found.of_scaled(wild + 1).min()
+    assert far > near
+    assert found.of_scaled(rows) == pytest.approx(alone.of_scaled(rows), abs=0.15)
+
+
+def test_a_reference_row_is_scored_by_the_others_as_a_new_row_is():
+    rows, centres = made(400, 8, spread=0)
+    found = Density.about(rows, centres)
+    new = np.random.default_rng(9).normal(size=(400, 8)).astype(np.float32)
+    known, others = found.of_scaled(rows), found.of_scaled(new)
+    assert known.mean() == pytest.approx(others.mean(), rel=0.05)
+    one = Density.about(rows[1:], centres[1:]).of_scaled(rows[:1])
+    assert known[0] == pytest.approx(one[0], rel=0.02)
+
+
+@pytest.mark.parametrize("d", [1, 4, 100])
+def test_the_parts_of_columns_add_up_and_what_is_far_in_one_is_its_part(d):
+    rows, centres = made(d=d)
+    found = Density.about(rows, centres)
+    moved = rows[:20].copy()
+    moved[np.arange(20), np.arange(20) % d] += 50
+    parts = np.concatenate([found._block_parts(block) for block in (rows, moved)])  # [n, d]
+    scores = found.of_scaled(np.concatenate([rows, moved]))  # [n]
+    assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-9)
+    assert parts.min() >= 0
+    assert np.array_equal(parts[60:].argmax(axis=1), np.arange(20) % d)
+    same = Density.about(np.zeros((5, 4), np.float32), np.zeros((5, 4), np.float32))
+    assert np.ptp(same._block_parts(np.zeros((1, 4), np.float32))) == 0
+
+
+def test_a_row_has_the_same_score_to_the_bit_whatever_rows_come_with_it():
+    found = Density.about(*made(500, 30))
+    rows = np.random.default_rng(1).normal(size=(600, 30)).astype(np.float32)
+    scores = found.of_scaled(rows)
+    alone = np.concatenate([found.of_scaled(rows[i : i + 1]) for i in range(0, 600, 7)])
+    assert np.array_equal(alone, scores[::7])
+    assert np.array_equal(found.of_scaled(rows[33:]), scores[33:])
+
+
+def test_minus_zero_is_zero_and_rows_that_differ_have_keys_that_differ():
+    rows = np.array([[0.0, 1], [-0.0, 1], [1, 0], [1, -0.0], [1, 1]], np.float32)
+    keys = density._keys(rows)
+    assert keys[0] == keys[1] != keys[2] == keys[3] != keys[4]
+    many = np.random.default_rng(0).integers(3, size=(5000, 12)).astype(np.float32)
+    assert len(np.unique(density._keys(many))) == len(np.unique(many, axis=0))
+
+
+@pytest.mark.parametrize("scaling", ["robust", "global", None])
+def test_centres_are_what_a_model_reconstructs_and_json_keeps_every_bit(scaling):
+    with create("denoising", (64,), 8, scaling=scaling, epoch=2, seed=0, checkpoint=None) as model:
+        model.train(DIGITS, verbose=False, progress_bar=False)
+        found = Density.of(model, DIGITS)
+        values = variables.read(model.session)
+        scale, mean = values["scaling/scale"], values["scaling/mean"]  # [64] each
+        expected = (model.reconstruct(DIGITS) - mean) / scale
+        order = np.lexsort(found.centres.T), np.lexsort(expected.T)
+        assert found.centres[order[0]] == pytest.approx(expected[order[1]], abs=1e-4)
+        again = Density.from_json(json.loads(json.dumps(found.to_json())), 64)
+        assert np.array_equal(again.scores(model, DIGITS), found.scores(model, DIGITS))
+        assert np.array_equal(again.parts(model, DIGITS), found.parts(model, DIGITS))
