@@ -8,6 +8,7 @@ import numpy as np
 import pandas as pd
 import pytest
 from processes import run_python
+from scipy.stats import betabinom
 from sklearn.base import clone
 from sklearn.compose import ColumnTransformer
 from sklearn.datasets import load_breast_cancer, load_digits, load_iris, load_wine
@@ -17,6 +18,7 @@ from sklearn.model_selection import GridSearchCV, cross_val_score
 from sklearn.pipeline import make_pipeline
 from sklearn.preprocessing import StandardScaler
 from sklearn.svm import SVC
+from stand_ins import Again, kinds_of_rows
 
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
 from autoencoding.estimators.transformer import AutoencoderTransformer
@@ -272,3 +274,130 @@ def test_labels_set_the_threshold_where_the_balanced_accuracy_is_best(detector, 
         detector.calibrate_on_labels(rows, np.ones(300))
     with pytest.raises(ValueError, match="inconsistent numbers of samples"):
         detector.calibrate_on_labels(rows, labels[:-1])
+
+
+@pytest.mark.parametrize("kind", BOTH)
+@pytest.mark.parametrize("form", ["memory map", "paths", *kinds_of_rows(None)])
+def test_rows_of_any_kind_that_train_takes(kind, form, iris, tmp_path):
+    for number, part in enumerate(np.split(iris, 3)):
+        np.save(tmp_path / f"{number}.npy", part)
+    np.save(tmp_path / "all.npy", iris)
+    if form == "memory map":
+        rows = np.load(tmp_path / "all.npy", mmap_mode="r")
+    elif form == "paths":
+        rows = [str(tmp_path / f"{number}.npy") for number in range(3)]
+    else:
+        rows = kinds_of_rows(lambda rows: np.split(rows, 3))[form](iris)
+    fitted = kind(random_state=0, max_iter=5).fit(rows)
+    assert fitted.n_features_in_ == 4
+    scores = fitted.score_samples(iris)
+    assert np.array_equal(fitted.score_samples(rows), scores)
+    expected = kind(random_state=0, max_iter=5).fit(iris).score_samples(iris)
+    assert scores == pytest.approx(expected, rel=1e-3, abs=1e-3) or form == "stream"
+    assert np.array_equal(fitted.partial_fit(rows).model_.encode(rows), fitted.model_.encode(iris))
+
+
+@pytest.mark.parametrize("kind", BOTH)
+def test_what_is_wrong_with_rows_of_other_kinds_is_told(kind, iris):
+    with pytest.raises(TypeError, match="X must be iterable again and again, got generator"):
+        kind().fit(row for row in iris)
+    with pytest.raises(ValueError, match="X must have at least one row, got none"):
+        kind().fit(Again([]))
+    fitted = kind(random_state=0, max_iter=1).fit(iris)
+    with pytest.raises(ValueError, match="must have 4 columns, got 3"):
+        fitted.score_samples(Again([iris[:, :3]]))
+    with pytest.raises(ValueError, match="finite as float32, got nan in row 5, column 0"):
+        kind().fit(Again([iris[:5], np.full((1, 4), np.nan)]))
+
+
+# p-values
+
+
+def test_p_values_of_normal_rows_are_as_small_as_chance_has_it():
+    """The count below a level is beta-binomial (Bates et al. 2023), summed over several fits."""
+    generator = np.random.default_rng(0)
+    tails = []
+    for seed in range(8):
+        rows = generator.normal(size=(900, 5)) ** 3
+        fitted = AutoencoderOutlierDetector(random_state=seed, max_iter=3).fit(rows[:400])
+        h = len(fitted.held_out_scores_)
+        assert h == 80
+        values = fitted.p_values(rows[400:])
+        for level in (0.05, 0.25, 0.5):
+            law = betabinom(500, int(level * (h + 1)), h + 1 - int(level * (h + 1)))
+            tails.append(law.cdf((values <= level).sum()))
+    assert min(tails) > 0.0005
+    assert max(tails) < 0.9995
+    assert 0.2 < np.mean(tails) < 0.8
+
+
+def test_a_p_value_is_the_share_of_held_out_rows_as_odd_and_the_row_itself(detector, iris):
+    scores = detector._trained_density.scores(detector.model_, iris)
+    held = detector.held_out_scores_
+    assert len(held) == 30
+    expected = [(1 + (held >= score).sum()) / 31 for score in scores]
+    assert detector.p_values(iris) == pytest.approx(expected)
+    assert detector.p_values(1e6 + iris) == pytest.approx(1 / 31)
+    few = AutoencoderOutlierDetector(random_state=0, max_iter=1).fit(iris[:4])
+    assert few.p_values(iris).tolist() == [1] * 150
+
+
+def test_auto_keeps_the_rate_of_false_discoveries():
+    generator = np.random.default_rng(0)
+    rates, hits = [], []
+    for seed in range(6):
+        rows = generator.normal(size=(1500, 4))
+        fitted = AutoencoderOutlierDetector(contamination="auto", random_state=seed, max_iter=5)
+        assert fitted.fit(rows[:1000]).offset_ is None
+        odd = generator.normal(size=(50, 4)) + 8
+        found = fitted.predict(np.vstack([odd, rows[1000:]])) == -1
+        rates.append(found[50:].sum() / max(found.sum(), 1))
+        hits.append(found[:50].mean())
+        assert np.array_equal(fitted.decision_function(odd) < 0, fitted.predict(odd) == -1)
+    assert np.mean(rates) < 0.15
+    assert np.mean(hits) > 0.9
+    assert np.mean(fitted.predict(rows[1000:]) == -1) < 0.01
+    fitted.calibrate(rows[1000:], 0.05)
+    assert np.mean(fitted.predict(rows[1000:]) == -1) == pytest.approx(0.05, abs=0.01)
+
+
+# Rows that come in parts, and far away
+
+
+def test_a_detector_learns_from_parts_and_keeps_a_sample_of_them_all():
+    generator = np.random.default_rng(0)
+    rows = generator.normal(size=(4000, 3)) @ generator.normal(size=(3, 6))
+    fitted = AutoencoderOutlierDetector(random_state=0)
+    for part in np.array_split(rows, 20):
+        fitted.partial_fit(part)
+    assert (fitted.n_iter_, len(fitted.loss_curve_)) == (20, 20)
+    assert len(fitted.held_out_scores_) == pytest.approx(800, rel=0.05)
+    whole = AutoencoderOutlierDetector(random_state=0).fit(rows)
+    new = generator.normal(size=(500, 3)) @ generator.normal(size=(3, 6))
+    labels = np.repeat([0, 1], 500)
+    aucs = [
+        roc_auc_score(labels, -found.score_samples(np.vstack([rows[:500], new])))
+        for found in (fitted, whole)
+    ]
+    assert aucs[0] > aucs[1] - 0.02
+    assert np.mean(fitted.predict(rows) == -1) == pytest.approx(0.1, abs=0.03)
+    again = AutoencoderOutlierDetector(random_state=0)
+    for part in np.array_split(rows, 20):
+        again.partial_fit(part)
+    assert np.array_equal(again.score_samples(new), fitted.score_samples(new))
+
+
+@pytest.mark.parametrize("model", ["denoising", "plain", "stacked", "variational"])
+@pytest.mark.parametrize("seed", range(2))
+def test_scores_rise_with_the_distance_and_soon_exceed_every_training_rows(model, seed):
+    generator = np.random.default_rng(seed)
+    rows = generator.normal(size=(1000, 10))
+    fitted = AutoencoderOutlierDetector(model=model, max_iter=5, random_state=seed).fit(rows)
+    axes = np.linalg.svd(rows, full_matrices=False)[2]  # principal
+    ways = generator.normal(size=(40, 10))
+    ways = np.vstack([ways / np.linalg.norm(ways, axis=1, keepdims=True), np.eye(10), axes, -axes])
+    start = rows[generator.integers(1000, size=len(ways))]
+    scores = np.array([-fitted.score_samples(start + 10.0**k * ways) for k in range(1, 7)])
+    assert (np.diff(scores, axis=0) > 0).all()
+    assert scores.min() > -fitted.score_samples(rows).min()
+    assert np.isfinite(scores).all()

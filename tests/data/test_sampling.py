@@ -1,0 +1,67 @@
+"""Rows held out of training, and samples of rows that come in parts."""
+
+import numpy as np
+import pytest
+from stand_ins import Again
+
+from autoencoding.data.rows import check, open_rows
+from autoencoding.data.sampling import set_apart
+
+ROWS = np.arange(60.0).reshape(30, 2)  # [30, 2]
+
+
+def opened(rows, kind):
+    x = rows if kind == "table" else Again(np.array_split(rows, 4))
+    found = open_rows({"x": x}, {"x": (2,)})
+    check(found)
+    return found
+
+
+def numbers(rows):
+    return (rows[:, 0] / 2).astype(int).tolist()
+
+
+def rows_of(rest):
+    return rest[: len(rest)] if hasattr(rest, "__len__") else np.concatenate(list(rest))
+
+
+@pytest.mark.parametrize("kind", ["table", "stream"])
+def test_a_fifth_is_held_out_and_what_is_left_is_all_the_rest_in_order(kind):
+    kept, rest = set_apart(opened(ROWS, kind), None, 10, 0)
+    held, references = numbers(kept.held_out), numbers(kept.references)
+    left = numbers(rows_of(rest))
+    assert (len(held), len(references), kept.seen) == (6, 10, 30)
+    assert left == sorted(set(range(30)) - set(held))
+    assert set(references) <= set(left)
+    assert len(set(references)) == 10
+
+
+def test_tables_and_streams_are_set_apart_alike():
+    (table, _), (stream, _) = (set_apart(opened(ROWS, k), None, 10, 3) for k in ("table", "stream"))
+    assert np.array_equal(table.held_out, stream.held_out)
+    assert np.array_equal(table.references, stream.references)
+
+
+def test_few_rows_are_all_trained_on():
+    kept, rest = set_apart(opened(ROWS[:4], "table"), None, 10, 0)
+    assert len(kept.held_out) == 0
+    assert len(kept.references) == len(rest) == 4
+
+
+@pytest.mark.parametrize("part", [1, 7, 40])
+def test_of_rows_in_parts_all_have_the_same_chance(part):
+    rows = np.arange(800.0).reshape(400, 2)
+    counts = np.zeros((2, 400))
+    for seed in range(150):
+        kept = None
+        for start in range(0, 400, part):
+            kept, rest = set_apart(opened(rows[start : start + part], "table"), kept, 50, seed)
+            both = (0 if rest is None else len(rest)) + len(kept.held_out)
+            assert both >= len(rows[start : start + part])
+        assert kept.seen == 400
+        for count, some in zip(counts, (kept.held_out, kept.references), strict=True):
+            assert len(set(numbers(some))) == len(some)
+            count[numbers(some)] += 1
+    early, late = np.split(counts.sum(axis=0), 2)
+    assert early.sum() == pytest.approx(late.sum(), rel=0.1)
+    assert counts.sum(axis=1) / 150 == pytest.approx([80, 50], rel=0.12)
