@@ -1,10 +1,13 @@
-"""The density of rows under a model: a mixture about what it reconstructs of rows it knows.
+"""The density of rows under a model: a mixture about rows it knows and what it makes of them.
 
 A model's codes of its training rows are a prior for it, the aggregated posterior (Makhzani et al.
 2015, Adversarial autoencoders; Tomczak & Welling 2018, VAE with a VampPrior), under which the
 density of a row x is the mean of p(x | z) over these codes z. With a bandwidth s, and p(x | z) that
 falls with the distance from the reconstruction g(z) as Student's t does, it is a density estimate
-with a kernel at each reconstruction (compare Vincent & Bengio 2003, Manifold Parzen windows).
+with a kernel at each reconstruction (compare Vincent & Bengio 2003, Manifold Parzen windows). A
+reconstruction by a denoising model is a step towards where rows are dense (Alain & Bengio 2014,
+What regularized auto-encoders learn from the data-generating distribution); the kernels are half a
+step from the rows, between a density of these and one of the model.
 """
 
 from __future__ import annotations
@@ -20,20 +23,21 @@ import numpy as np
 from autoencoder import Autoencoder
 from autoencoding.data.rows import Rows, RowsLike
 
-REFERENCES = 1000  # rows, at most, whose reconstructions are kernels
-BROAD = 0.4  # weight of the broad kernels beside the narrow ones
-BLOCK = 256  # rows that are scored together, always as many: one alone is scored to the same bits
+REFERENCES = 2000  # rows, at most, that have a kernel each
+BROAD = 0.3  # weight of the broad kernels beside the narrow ones
+BLOCK = 256
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
 
 @dataclass(frozen=True)
 class Density:
-    """The density of rows by their distances from the reconstructions of reference rows.
+    """The density of rows by their distances from kernels, halfway from rows to reconstructions.
 
     The score of a row is the weighted sum of two negative log densities, a product of experts
-    (Hinton 2002), up to constants and per degree of freedom. With t_i = 1 + |x - g_i|^2 / s^2,
+    (Hinton 2002), up to constants and per degree of freedom. With the centres c_i of the kernels,
+    and t_i = 1 + |x - c_i|^2 / s^2,
 
-        score = -log(mean_i t_i^-a) / a - 0.4 log(mean_i t_i^-1),    a = (1 + d) / 2.
+        score = -log(mean_i t_i^-a) / a - 0.3 log(mean_i t_i^-1),    a = (1 + d) / 2.
 
     The first mean is a mixture of Student's t distributions with one degree of freedom in d
     dimensions, which follows the shape of the data; those references are left out of it that are
@@ -44,12 +48,13 @@ class Density:
     Parameters
     ----------
     centres : array of float64, shape [m, d]
-        Reconstructions of the reference rows, scaled; the far outliers among them last.
+        The middle between each reference row and its reconstruction, scaled; the far outliers among
+        the rows last.
     usual : int
         How many are not far outliers.
     variance : float
         Square of the bandwidth s: the median squared distance of a reference row to the nearest
-        reconstruction of another.
+        centre of another.
     own : dict of int
         Number of its own centre by the key of a reference row. Such a row is scored by the others
         alone, as a new row is, or else rows that were fitted on would seem too usual.
@@ -63,30 +68,33 @@ class Density:
     @classmethod
     def of(cls, model: Autoencoder, rows: np.ndarray) -> Self:
         """Return the density of a trained model with these reference rows [m, d], in raw units."""
-        opened = model._open_rows(rows, None, None)
+        opened = model._open_inputs(rows, None)
         known = np.concatenate(list(_scaled(model, opened)))  # [m, d]
         fetch, _ = model._scaled_of[model.decoded.name]
-        centres = np.concatenate([model._fetch(fetch, chunk) for chunk in opened.chunks()])
-        return cls.about(known, centres, SMALLEST / model.scaling.deviations)
+        made = np.concatenate([model._fetch(fetch, chunk) for chunk in opened.chunks()])  # [m, d]
+        return cls.about(known, made, SMALLEST / model.scaling.deviations)
 
     @classmethod
-    def about(cls, rows: np.ndarray, centres: np.ndarray, smallest: float = SMALLEST) -> Self:
-        """Return the density of scaled reference rows [m, d] with a centre [m, d] for each.
+    def about(cls, rows: np.ndarray, made: np.ndarray, smallest: float = SMALLEST) -> Self:
+        """Return the density of scaled reference rows [m, d] and their reconstructions [m, d].
 
         The bandwidth of each column is at least `smallest`.
         """
-        others = _squared_distances(rows, centres.astype(np.float64))  # [m, m]
+        centres = (rows / 2 + made / 2).astype(np.float32).astype(np.float64)  # [m, d]
+        others = _squared_distances(rows, centres)  # [m, m]
         if len(rows) > 1:
             np.fill_diagonal(others, np.inf)
         variance = float(np.median(others.min(axis=1))) + rows.shape[1] * smallest**2
         others /= variance
-        others += 1
-        means = np.mean(np.reciprocal(others, out=others), axis=1)  # [m], of t_i^-1
+        with np.errstate(over="ignore"):  # of those too far away to count
+            near = others.astype(np.float32)  # [m, m]
+        near += 1  # t_i
+        means = np.mean(np.reciprocal(near, out=near), axis=1)  # [m]
         usual = _within_fence(-np.log(means))  # [m]
         order = np.argsort(~usual, kind="stable")  # [m]
         keys = _keys(rows[order]).tolist() if len(rows) > 1 else []
         own = {key: number for number, key in enumerate(keys)}
-        return cls(centres[order].astype(np.float64), int(usual.sum()), variance, own)
+        return cls(centres[order], int(usual.sum()), variance, own)
 
     @property
     def power(self) -> float:
@@ -95,7 +103,7 @@ class Density:
 
     def scores(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the score of each raw row [n, d], [n]; `model` is the one that this is of."""
-        rows = _scaled(model, model._open_rows(data, None, None))
+        rows = _scaled(model, model._open_inputs(data, None))
         return np.concatenate([self.of_scaled(chunk) for chunk in rows])  # [n]
 
     def of_scaled(self, rows: np.ndarray) -> np.ndarray:
@@ -108,65 +116,73 @@ class Density:
         Each term of the score is shared out by the squared deviations in each column from the
         centres, each of which counts by its share in the mean.
         """
-        rows = _scaled(model, model._open_rows(data, None, None))
+        rows = _scaled(model, model._open_inputs(data, None))
         blocks = (self._block_parts(block) for chunk in rows for block in _blocks(chunk))
         return np.concatenate(list(blocks))  # [n, d]
 
     def _block_scores(self, rows: np.ndarray) -> np.ndarray:
-        narrow, broad, _ = self._terms(self._distances(_padded(rows)))  # [BLOCK] each
+        narrow, broad, _ = self._terms(*self._distances(_padded(rows)))  # [BLOCK] each
         return (narrow + BROAD * broad)[: len(rows)]  # [n]
 
     def _block_parts(self, rows: np.ndarray) -> np.ndarray:
         block = _padded(rows)  # [BLOCK, d]
-        distances = self._distances(block)  # [BLOCK, m]
-        narrow, broad, weights = self._terms(distances)  # [BLOCK] twice, [BLOCK, usual]
+        units, ratios = self._distances(block)  # [BLOCK], [BLOCK, m or more]
+        narrow, broad, weights = self._terms(units, ratios)  # [BLOCK] twice, [BLOCK, usual]
         shares = _by_column(block, self.centres[: self.usual], weights)  # [BLOCK, d]
-        broad_shares = _by_column(block, self.centres, 1 / distances)  # [BLOCK, d]
+        near = 1 / ratios[:, : len(self.centres)]  # [BLOCK, m]
+        broad_shares = _by_column(block, self.centres, near)  # [BLOCK, d]
         parts = narrow[:, None] * shares + BROAD * broad[:, None] * broad_shares
         return parts[: len(rows)]  # [n, d]
 
-    def _terms(self, distances: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    def _terms(
+        self, units: np.ndarray, ratios: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return both terms of the score [n], and the weights [n, usual] of the narrow kernels.
 
-        Distances are the t_i [n, m] of the formula. What is nearest is taken out of each mean, so
-        that no power of it is too small for float32.
+        The nearest kernel's weight is 1, so that not all are too small for float32.
         """
-        nearest = distances.min(axis=1)  # [n]
-        ratios = (nearest[:, None] / distances).astype(np.float32)  # [n, m], 1 of the nearest
-        broad = np.log(nearest / ratios.mean(axis=1))  # [n]
-        power, weights = np.float32(self.power), ratios[:, : self.usual]  # [n, usual]
-        largest = np.log(weights.max(axis=1))  # [n]
-        with np.errstate(divide="ignore"):  # of those too far away to count
-            np.log(weights, out=weights)
-        weights *= power
-        weights -= (power * largest)[:, None]
+        far = np.log(units)  # [n]
+        broad = far - np.log(_sums(np.reciprocal(ratios)) / len(self.centres))  # [n]
+        weights = np.log(ratios[:, : self.usual])  # [n, usual]
+        least = weights.min(axis=1)  # [n]
+        weights -= least[:, None]
+        weights *= np.float32(-self.power)
         np.exp(weights, out=weights)
-        narrow = np.log(nearest) - largest - np.log(weights.mean(axis=1)) / self.power  # [n]
+        narrow = far + least - np.log(_sums(weights) / self.usual) / self.power  # [n]
         return narrow, broad, weights
 
-    def _distances(self, rows: np.ndarray) -> np.ndarray:
-        """Return the t_i of scaled rows [n, d] for all centres, [n, m]."""
-        ones = np.ones(len(rows))  # [n]
+    def _distances(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return units [n], 1 or above, and the t_i of scaled rows [n, d] in these, [n, m or more].
+
+        Units grow with a row's distance from 0, so that no t_i is too large for float32 that
+        counts. Those beyond the m-th are infinite.
+        """
         squares = np.einsum("nd,nd->n", rows, rows, dtype=np.float64) / self.variance  # [n]
-        distances = np.column_stack([rows, squares, ones]) @ self._kernels
-        distances = distances[:, : len(self.centres)]  # [n, m]
-        np.maximum(distances, 1, out=distances)
+        units = squares + 1  # [n]
+        factors = np.column_stack([rows, squares, np.ones(len(rows))]) / units[:, None]
+        with np.errstate(over="ignore"):
+            ratios = (factors @ self._kernels).astype(np.float32)  # [n, m or more]
         for row, key in enumerate(_keys(rows).tolist()):
             if key in self.own:
-                distances[row, self.own[key]] = np.inf
-        return distances
+                ratios[row, self.own[key]] = np.inf
+        if np.any(ratios.min(axis=1) * units < 1):  # by rounding
+            np.maximum(ratios, (1 / units)[:, None], out=ratios)
+        return units, ratios
 
     @cached_property
     def _kernels(self) -> np.ndarray:
-        """The factors -2 g / s^2, 1 and |g|^2 / s^2 + 1 of x, |x|^2 / s^2 and 1, [d + 2, m].
+        """Factors -2 c / s^2, 1 and |c|^2 / s^2 + 1 of x, |x|^2 / s^2 and 1, [d + 2, m or more].
 
-        There are zeros beyond, up to a multiple of 64, with which a product of matrices does not
+        There are infinite ones up to a multiple of 64, with which a product of matrices does not
         round a row by its place among the others.
         """
-        squares = np.einsum("md,md->m", self.centres, self.centres) / self.variance  # [m]
-        linear = -2 / self.variance * self.centres.T  # [d, m]
-        kernels = np.vstack([linear, np.ones_like(squares), squares + 1])
-        return np.pad(kernels, [(0, 0), (0, -len(squares) % 64)])
+        m, d = self.centres.shape
+        kernels = np.zeros((d + 2, m + -m % 64))  # [d + 2, m or more]
+        kernels[:d, :m] = -2 / self.variance * self.centres.T
+        kernels[d] = 1
+        kernels[-1] = np.inf
+        kernels[-1, :m] = np.einsum("md,md->m", self.centres, self.centres) / self.variance + 1
+        return kernels
 
     def to_json(self) -> dict[str, Any]:
         """Describe the density with text and numbers."""
@@ -216,6 +232,11 @@ def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
     products += np.einsum("nd,nd->n", rows, rows)[:, None]
     products += np.einsum("md,md->m", centres, centres)
     return np.maximum(products, 0, out=products)
+
+
+def _sums(rows: np.ndarray) -> np.ndarray:
+    """Return the sum of each row [n, m], [n]; this is faster than `numpy.sum`."""
+    return np.einsum("nm->n", rows)
 
 
 def _by_column(rows: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> np.ndarray:

@@ -77,7 +77,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         *,
         model: str = "denoising",
         model_params: dict[str, Any] | None = None,
-        max_iter: int = 18,
+        max_iter: int = 12,
         learning_rate: float = 0.01,
         batch_size: int = 128,
         contamination: float | Literal["auto"] = 0.1,
