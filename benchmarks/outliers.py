@@ -32,6 +32,7 @@ from sklearn.preprocessing import StandardScaler
 
 from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
+from autoencoding.parts.scaling import Robust, Statistics
 from benchmarks.machine import print_machine
 
 SETTINGS = ("outliers among the rows fitted on", "fitted on normal rows alone")
@@ -73,17 +74,22 @@ class Mahalanobis:
 
 
 class RowsThemselves:
-    """The same density about rows themselves, where no network has made anything of them."""
+    """The same scaling and density, about rows themselves: no network makes anything of them."""
 
     def fit(self, X: np.ndarray) -> RowsThemselves:
         """Keep some of X [n, d]."""
-        some = X[np.random.default_rng(0).permutation(len(X))[:REFERENCES]].astype(np.float32)
+        statistics = Statistics(X.mean(axis=0), X.std(axis=0), (X, None))
+        self.constants = Robust(deviations=1.0).constants(statistics)
+        some = self._scaled(X[np.random.default_rng(0).permutation(len(X))[:REFERENCES]])
         self.density = Density.about(some, some)
         return self
 
     def score_samples(self, X: np.ndarray) -> np.ndarray:
         """Scores of X [n, d], negative, [n]."""
-        return -self.density.of_scaled(X.astype(np.float32))
+        return -self.density.of_scaled(self._scaled(X))
+
+    def _scaled(self, X: np.ndarray) -> np.ndarray:
+        return ((X - self.constants.offset) / self.constants.scale).astype(np.float32)  # [n, d]
 
 
 def detectors() -> dict[str, Callable[[], Any]]:
