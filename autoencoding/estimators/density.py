@@ -24,7 +24,7 @@ from autoencoder import Autoencoder
 from autoencoding.data.rows import Rows, RowsLike
 
 REFERENCES = 2000  # rows, at most, that have a kernel each
-BROAD = 0.3  # weight of the broad kernels beside the narrow ones
+BROAD = 0.2  # weight of the broad kernels beside the narrow ones
 BLOCK = 256
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
@@ -37,13 +37,14 @@ class Density:
     (Hinton 2002), up to constants and per degree of freedom. With the centres c_i of the kernels,
     and t_i = 1 + |x - c_i|^2 / s^2,
 
-        score = -log(mean_i t_i^-a) / a - 0.3 log(mean_i t_i^-1),    a = (1 + d) / 2.
+        score = -log(mean_i t_i^-a) / a - 0.2 log(mean_i t_i^-1),    a = (1 + d) / 2.
 
     The first mean is a mixture of Student's t distributions with one degree of freedom in d
     dimensions, which follows the shape of the data; those references are left out of it that are
     far outliers among themselves. The second, of far broader kernels, tells how much of the data is
     anywhere near. Both are logarithms of a mean, so that scores are 0 or above, and rise with the
-    distance without end.
+    distance without end. The kernel that is nearest to x is left out of both: a reference row is
+    scored by the others, as a new row is, or else rows that were fitted on would seem too usual.
 
     Parameters
     ----------
@@ -55,15 +56,11 @@ class Density:
     variance : float
         Square of the bandwidth s: the median squared distance of a reference row to the nearest
         centre of another.
-    own : dict of int
-        Number of its own centre by the key of a reference row. Such a row is scored by the others
-        alone, as a new row is, or else rows that were fitted on would seem too usual.
     """
 
     centres: np.ndarray
     usual: int
     variance: float
-    own: dict[int, int]
 
     @classmethod
     def of(cls, model: Autoencoder, rows: np.ndarray) -> Self:
@@ -92,9 +89,7 @@ class Density:
         means = np.mean(np.reciprocal(near, out=near), axis=1)  # [m]
         usual = _within_fence(-np.log(means))  # [m]
         order = np.argsort(~usual, kind="stable")  # [m]
-        keys = _keys(rows[order]).tolist() if len(rows) > 1 else []
-        own = {key: number for number, key in enumerate(keys)}
-        return cls(centres[order], int(usual.sum()), variance, own)
+        return cls(centres[order], int(usual.sum()), variance)
 
     @property
     def power(self) -> float:
@@ -155,18 +150,18 @@ class Density:
         """Return units [n], 1 or above, and the t_i of scaled rows [n, d] in these, [n, m or more].
 
         Units grow with a row's distance from 0, so that no t_i is too large for float32 that
-        counts. Those beyond the m-th are infinite.
+        counts. The nearest kernel's is infinite, and those beyond the m-th are.
         """
         squares = np.einsum("nd,nd->n", rows, rows, dtype=np.float64) / self.variance  # [n]
         units = squares + 1  # [n]
         factors = np.column_stack([rows, squares, np.ones(len(rows))]) / units[:, None]
         with np.errstate(over="ignore"):
             ratios = (factors @ self._kernels).astype(np.float32)  # [n, m or more]
-        for row, key in enumerate(_keys(rows).tolist()):
-            if key in self.own:
-                ratios[row, self.own[key]] = np.inf
-        if np.any(ratios.min(axis=1) * units < 1):  # by rounding
+        nearest = np.arange(len(rows)), ratios.argmin(axis=1)  # [n] each
+        if np.any(ratios[nearest] * units < 1):  # by rounding
             np.maximum(ratios, (1 / units)[:, None], out=ratios)
+        if len(self.centres) > 1:
+            ratios[nearest] = np.inf
         return units, ratios
 
     @cached_property
@@ -187,18 +182,14 @@ class Density:
     def to_json(self) -> dict[str, Any]:
         """Describe the density with text and numbers."""
         data = base64.b64encode(self.centres.astype("<f4").tobytes()).decode()
-        keys = sorted(self.own, key=self.own.__getitem__)
-        numbers = [self.own[key] for key in keys]
-        own = {"keys": keys, "numbers": numbers}
-        return {"centres": data, "usual": self.usual, "variance": self.variance, "own": own}
+        return {"centres": data, "usual": self.usual, "variance": self.variance}
 
     @classmethod
     def from_json(cls, saved: dict[str, Any], columns: int) -> Self:
         """Return the density that `to_json` has described, for rows of so many columns."""
         numbers = np.frombuffer(base64.b64decode(saved["centres"]), "<f4").astype(np.float64)
-        own = dict(zip(saved["own"]["keys"], saved["own"]["numbers"], strict=True))
         centres = numbers.reshape(-1, columns)  # [m, d]
-        return cls(centres, int(saved["usual"]), float(saved["variance"]), own)
+        return cls(centres, int(saved["usual"]), float(saved["variance"]))
 
 
 def _scaled(model: Autoencoder, rows: Rows) -> Iterator[np.ndarray]:
@@ -216,13 +207,6 @@ def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
 def _padded(rows: np.ndarray) -> np.ndarray:
     """Return rows [n, d] with rows of zeros after them, [BLOCK, d]."""
     return np.pad(rows, [(0, BLOCK - len(rows)), (0, 0)])
-
-
-def _keys(rows: np.ndarray) -> np.ndarray:
-    """Return a number [n] for each row [n, d] of float32, the same only for equal rows."""
-    factors = np.random.default_rng(0).integers(2**63, size=rows.shape[1], dtype=np.uint64)
-    bits = (rows + np.float32(0)).view(np.uint32).astype(np.uint64)  # [n, d], of -0 as of 0
-    return (bits * (2 * factors + 1)).sum(axis=1)  # [n], modulo 2^64
 
 
 def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
