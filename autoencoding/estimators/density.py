@@ -24,7 +24,7 @@ from autoencoder import Autoencoder
 from autoencoding.data.rows import Rows, RowsLike
 
 REFERENCES = 2000  # rows, at most, that have a kernel each
-BROAD = 0.2  # weight of the broad kernels beside the narrow ones
+BROAD = 0.3  # weight of the broad kernels beside the narrow ones
 BLOCK = 256
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
@@ -37,7 +37,7 @@ class Density:
     (Hinton 2002), up to constants and per degree of freedom. With the centres c_i of the kernels,
     and t_i = 1 + |x - c_i|^2 / s^2,
 
-        score = -log(mean_i t_i^-a) / a - 0.2 log(mean_i t_i^-1),    a = (1 + d) / 2.
+        score = -log(mean_i t_i^-a) / a - 0.3 log(mean_i t_i^-1),    a = (1 + d) / 2.
 
     The first mean is a mixture of Student's t distributions with one degree of freedom in d
     dimensions, which follows the shape of the data; those references are left out of it that are
