@@ -11,6 +11,7 @@ from autoencoding.data.rows import Rows, RowsLike, Table
 from autoencoding.data.sources import Selected
 
 HELD_OUT = 5  # of so many rows, one is held out
+FEWEST_HELD_OUT = 200  # unless this is more than a third
 MOST_HELD_OUT = 2000
 
 
@@ -43,7 +44,7 @@ def set_apart(rows: Rows, kept: Kept | None, most: int, seed: int) -> tuple[Kept
     """
     n, seen = rows.n_rows, rows.n_rows + (kept.seen if kept else 0)
     generator = np.random.default_rng([seed, seen])
-    held_out = min(seen // HELD_OUT, MOST_HELD_OUT)
+    held_out = min(max(seen // HELD_OUT, FEWEST_HELD_OUT), seen // 3, MOST_HELD_OUT)
     sizes = held_out, min(seen - held_out, most)
     counts = [int(size * n / seen + generator.random() * (n < seen)) for size in sizes]
     order = generator.permutation(n)  # [n]

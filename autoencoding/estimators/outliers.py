@@ -35,10 +35,10 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
     """Outlier scores of rows, and what each feature has to do with them.
 
     A row's score is a negative log density: of a mixture of heavy-tailed distributions about what
-    the model reconstructs of up to 1,000 of the rows that it was fitted on (`density.py` has the
+    the model reconstructs of up to 2,000 of the rows that it was fitted on (`density.py` has the
     formula). By default the model is a denoising autoencoder with a wide code, which learns where
     rows lie rather than in which plane. Scale, loss and density are robust: a few wild rows among
-    those that it is fitted on do not spoil it. It keeps up to 3,000 of these rows.
+    those that it is fitted on do not spoil it. It keeps up to 4,000 of these rows.
 
     Parameters
     ----------
@@ -55,7 +55,8 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
     offset_ : float or None
         Threshold of `score_samples`, below which a row is an outlier.
     held_out_scores_ : array, shape [h]
-        Scores of the rows not trained on, a fifth and at most 2,000, in rising order.
+        Scores of the rows not trained on, in rising order: a fifth of all, but at least 200, unless
+        this is more than a third, and at most 2,000.
     model_, loss_curve_, n_iter_, n_features_in_, feature_names_in_
         See `AutoencoderEstimator`.
 
@@ -175,7 +176,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         high. Of normal rows at most a share of `level` is below or at `level`, on average over what
         was held out (Bates et al. 2023, Testing for outliers with conformal p-values), if the rows
         that it was fitted on are normal; outliers among these make p-values larger. None is below
-        1 / (h + 1), where h rows were held out: a fifth, at most 2,000.
+        1 / (h + 1), where h rows were held out, the length of `held_out_scores_`.
         """
         data = self._checked(X)  # [n, d]
         scores = self._trained_density.scores(self.model_, data)  # [n]
