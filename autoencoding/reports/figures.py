@@ -114,16 +114,14 @@ def scatter(
 
 
 def histogram(title: str, scores: np.ndarray, threshold: float) -> Panel:
-    """Draw how many rows have which score [n], above 0, and the threshold of outliers."""
+    """Draw how many rows have which score [n], and the threshold of outliers."""
 
     def draw(figure: FigureBase) -> None:
         axis = figure.subplots()
-        shown = np.maximum(scores, 1e-12)  # [n]
-        edges = np.geomspace(shown.min(), 1.01 * max(shown.max(), threshold), 60)
-        axis.hist(shown, edges.tolist(), color="0.7", edgecolor="0.3")
+        axis.hist(scores, 60, color="0.7", edgecolor="0.3")
         above = f"threshold {threshold:.3g}: {np.mean(scores > threshold):.1%} above"
         axis.axvline(threshold, color="black", linestyle="--", linewidth=1, label=above)
-        axis.set(title=title, xlabel="score", ylabel="rows", xscale="log", yscale="log")
+        axis.set(title=title, xlabel="score", ylabel="rows", yscale="log")
         _finish(axis)
 
     return Panel(draw, 2.9)
