@@ -22,6 +22,7 @@ import numpy as np
 
 from autoencoder import Autoencoder
 from autoencoding.data.rows import Rows, RowsLike
+from autoencoding.parts.scaling import FLOAT32
 
 REFERENCES = 2000  # rows, at most, that have a kernel each
 BROAD = 0.3  # weight of the broad kernels beside the narrow ones
@@ -87,7 +88,7 @@ class Density:
             near = others.astype(np.float32)  # [m, m]
         near += 1  # t_i
         means = np.mean(np.reciprocal(near, out=near), axis=1)  # [m]
-        usual = _within_fence(-np.log(means))  # [m]
+        usual = _within_fence(-np.log(np.maximum(means, FLOAT32.tiny)))  # [m]
         order = np.argsort(~usual, kind="stable")  # [m]
         return cls(centres[order], int(usual.sum()), variance)
 
@@ -159,7 +160,7 @@ class Density:
             ratios = (factors @ self._kernels).astype(np.float32)  # [n, m or more]
         nearest = np.arange(len(rows)), ratios.argmin(axis=1)  # [n] each
         if np.any(ratios[nearest] * units < 1):  # by rounding
-            np.maximum(ratios, (1 / units)[:, None], out=ratios)
+            np.maximum(ratios, np.maximum(1 / units, FLOAT32.tiny)[:, None], out=ratios)
         if len(self.centres) > 1:
             ratios[nearest] = np.inf
         return units, ratios
@@ -195,7 +196,8 @@ class Density:
 def _scaled(model: Autoencoder, rows: Rows) -> Iterator[np.ndarray]:
     """Yield raw rows in the units of the model's scaling, chunk by chunk, float32 [m, d]."""
     for chunk in rows.chunks():
-        yield model._fetch(model._scaled["target"], chunk)
+        rows = model._fetch(model._scaled["target"], chunk)  # [m, d]
+        yield np.clip(rows, -FLOAT32.max, FLOAT32.max)
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -227,6 +229,7 @@ def _by_column(rows: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> np
     """Return the share of each column in weighted squared deviations from centres, [n, d]."""
     total = weights.sum(axis=1, dtype=np.float64, keepdims=True)  # [n, 1]
     weights = weights / total  # [n, m]
+    rows = rows.astype(np.float64)  # [n, d]
     squares = rows**2 - 2 * rows * (weights @ centres) + weights @ centres**2  # [n, d]
     squares = np.maximum(squares, 0)
     total = squares.sum(axis=1, keepdims=True)  # [n, 1]

@@ -72,6 +72,25 @@ def test_far_outliers_among_the_references_are_left_out_of_the_narrow_kernels():
     assert found.of_scaled(rows) == pytest.approx(alone.of_scaled(rows), abs=0.15)
 
 
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize("share", [0.01, 0.5, 1])
+@pytest.mark.parametrize("size", [1e10, 1e20, 1e30, 3e38])
+def test_rows_as_large_as_float32_goes_have_finite_scores_and_parts(size, share):
+    rows, made_of_them = made(100)
+    wild = np.random.default_rng(3).random(100) < share
+    wild[0] = True
+    rows[wild] /= np.abs(rows[wild]).max(axis=1, keepdims=True)
+    rows[wild] *= np.float32(size)
+    made_of_them[wild] = 0
+    found = Density.about(rows, made_of_them)
+    scores, parts = found.of_scaled(rows), found._block_parts(rows)
+    assert np.isfinite(scores).all()
+    assert scores.min() >= 0
+    assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-6)
+    if share < 0.1:
+        assert scores[0] > 2 * np.median(scores)
+
+
 def test_a_reference_row_is_scored_by_the_others_as_a_new_row_is():
     rows, centres = made(400, 8, spread=0)
     found = Density.about(rows, centres)
