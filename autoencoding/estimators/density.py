@@ -196,8 +196,8 @@ class Density:
 def _scaled(model: Autoencoder, rows: Rows) -> Iterator[np.ndarray]:
     """Yield raw rows in the units of the model's scaling, chunk by chunk, float32 [m, d]."""
     for chunk in rows.chunks():
-        rows = model._fetch(model._scaled["target"], chunk)  # [m, d]
-        yield np.clip(rows, -FLOAT32.max, FLOAT32.max)
+        scaled = model._fetch(model._scaled["target"], chunk)  # [m, d]
+        yield np.clip(scaled, -FLOAT32.max, FLOAT32.max)
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
