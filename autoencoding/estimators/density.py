@@ -19,6 +19,7 @@ from functools import cached_property
 from typing import Any, Self
 
 import numpy as np
+import tensorflow as tf
 
 from autoencoder import Autoencoder
 from autoencoding.data.rows import Rows, RowsLike
@@ -67,9 +68,8 @@ class Density:
     def of(cls, model: Autoencoder, rows: np.ndarray) -> Self:
         """Return the density of a trained model with these reference rows [m, d], in raw units."""
         opened = model._open_inputs(rows, None)
-        known = np.concatenate(list(_scaled(model, opened)))  # [m, d]
-        fetch, _ = model._scaled_of[model.decoded.name]
-        made = np.concatenate([model._fetch(fetch, chunk) for chunk in opened.chunks()])  # [m, d]
+        tensors = model._scaled["target"], model._scaled_of[model.decoded.name][0]
+        known, made = (np.concatenate([*_fetched(model, t, opened)]) for t in tensors)  # [m, d]
         return cls.about(known, made, SMALLEST / model.scaling.deviations)
 
     @classmethod
@@ -99,7 +99,7 @@ class Density:
 
     def scores(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the score of each raw row [n, d], [n]; `model` is the one that this is of."""
-        rows = _scaled(model, model._open_inputs(data, None))
+        rows = _fetched(model, model._scaled["target"], model._open_inputs(data, None))
         return np.concatenate([self.of_scaled(chunk) for chunk in rows])  # [n]
 
     def of_scaled(self, rows: np.ndarray) -> np.ndarray:
@@ -112,7 +112,7 @@ class Density:
         Each term of the score is shared out by the squared deviations in each column from the
         centres, each of which counts by its share in the mean.
         """
-        rows = _scaled(model, model._open_inputs(data, None))
+        rows = _fetched(model, model._scaled["target"], model._open_inputs(data, None))
         blocks = (self._block_parts(block) for chunk in rows for block in _blocks(chunk))
         return np.concatenate(list(blocks))  # [n, d]
 
@@ -193,11 +193,10 @@ class Density:
         return cls(centres, int(saved["usual"]), float(saved["variance"]))
 
 
-def _scaled(model: Autoencoder, rows: Rows) -> Iterator[np.ndarray]:
-    """Yield raw rows in the units of the model's scaling, chunk by chunk, float32 [m, d]."""
+def _fetched(model: Autoencoder, tensor: tf.Tensor, rows: Rows) -> Iterator[np.ndarray]:
+    """Yield what a scaled tensor is for raw rows, chunk by chunk, float32 [m, d], finite."""
     for chunk in rows.chunks():
-        scaled = model._fetch(model._scaled["target"], chunk)  # [m, d]
-        yield np.clip(scaled, -FLOAT32.max, FLOAT32.max)
+        yield np.nan_to_num(model._fetch(tensor, chunk))  # beyond float32 is its largest number
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
