@@ -22,12 +22,12 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoder import Autoencoder
-from autoencoding.data.rows import Rows, RowsLike
+from autoencoding.data.rows import RowsLike
 from autoencoding.parts.scaling import FLOAT32
 
 REFERENCES = 2000  # rows, at most, that have a kernel each
 BROAD = 0.3  # weight of the broad kernels beside the narrow ones
-BLOCK = 256
+BLOCK = 256  # rows that are scored together, always as many: one alone has the same bits
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
 
@@ -67,18 +67,15 @@ class Density:
     @classmethod
     def of(cls, model: Autoencoder, rows: np.ndarray) -> Self:
         """Return the density of a trained model with these reference rows [m, d], in raw units."""
-        opened = model._open_inputs(rows, None)
-        tensors = model._scaled["target"], model._scaled_of[model.decoded.name][0]
-        known, made = (np.concatenate([*_fetched(model, t, opened)]) for t in tensors)  # [m, d]
-        return cls.about(known, made, SMALLEST / model.scaling.deviations)
+        return cls.about(*scaled_and_made(model, rows), SMALLEST / model.scaling.deviations)
 
     @classmethod
     def about(cls, rows: np.ndarray, made: np.ndarray, smallest: float = SMALLEST) -> Self:
-        """Return the density of scaled reference rows [m, d] and their reconstructions [m, d].
+        """Return the density of scaled reference rows and their reconstructions, float32 [m, d].
 
         The bandwidth of each column is at least `smallest`.
         """
-        centres = (rows / 2 + made / 2).astype(np.float32).astype(np.float64)  # [m, d]
+        centres = (rows / 2 + made / 2).astype(np.float64)  # [m, d]
         others = _squared_distances(rows, centres)  # [m, m]
         if len(rows) > 1:
             np.fill_diagonal(others, np.inf)
@@ -99,12 +96,17 @@ class Density:
 
     def scores(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the score of each raw row [n, d], [n]; `model` is the one that this is of."""
-        rows = _fetched(model, model._scaled["target"], model._open_inputs(data, None))
+        rows = _fetched(model, model._scaled["target"], data)
         return np.concatenate([self.of_scaled(chunk) for chunk in rows])  # [n]
 
     def of_scaled(self, rows: np.ndarray) -> np.ndarray:
         """Return the score of each scaled row, float32 [n, d], [n]."""
-        return np.concatenate([self._block_scores(block) for block in _blocks(rows)])  # [n]
+        narrow, broad = self.terms(rows)  # [n] each
+        return narrow + BROAD * broad
+
+    def terms(self, rows: np.ndarray) -> np.ndarray:
+        """Return both terms of the score of scaled rows, float32 [n, d], unweighted, [2, n]."""
+        return np.concatenate([self._block_terms(block) for block in _blocks(rows)], axis=1)
 
     def parts(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the parts of columns in the scores of raw rows [n, d], [n, d].
@@ -112,13 +114,13 @@ class Density:
         Each term of the score is shared out by the squared deviations in each column from the
         centres, each of which counts by its share in the mean.
         """
-        rows = _fetched(model, model._scaled["target"], model._open_inputs(data, None))
+        rows = _fetched(model, model._scaled["target"], data)
         blocks = (self._block_parts(block) for chunk in rows for block in _blocks(chunk))
         return np.concatenate(list(blocks))  # [n, d]
 
-    def _block_scores(self, rows: np.ndarray) -> np.ndarray:
+    def _block_terms(self, rows: np.ndarray) -> np.ndarray:
         narrow, broad, _ = self._terms(*self._distances(_padded(rows)))  # [BLOCK] each
-        return (narrow + BROAD * broad)[: len(rows)]  # [n]
+        return np.stack([narrow, broad])[:, : len(rows)]  # [2, n]
 
     def _block_parts(self, rows: np.ndarray) -> np.ndarray:
         block = _padded(rows)  # [BLOCK, d]
@@ -135,7 +137,7 @@ class Density:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
         """Return both terms of the score [n], and the weights [n, usual] of the narrow kernels.
 
-        The nearest kernel's weight is 1, so that not all are too small for float32.
+        The weight of the nearest that counts is 1, so that not all are too small for float32.
         """
         far = np.log(units)  # [n]
         broad = far - np.log(_sums(np.reciprocal(ratios)) / len(self.centres))  # [n]
@@ -193,9 +195,17 @@ class Density:
         return cls(centres, int(saved["usual"]), float(saved["variance"]))
 
 
-def _fetched(model: Autoencoder, tensor: tf.Tensor, rows: Rows) -> Iterator[np.ndarray]:
+def scaled_and_made(model: Autoencoder, rows: RowsLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return raw rows scaled, and their scaled reconstructions, float32 [m, d] each."""
+    reconstruction, _ = model._scaled_of[model.decoded.name]
+    tensors = model._scaled["target"], reconstruction
+    scaled, made = (np.concatenate([*_fetched(model, t, rows)]) for t in tensors)  # [m, d] each
+    return scaled, made
+
+
+def _fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:
     """Yield what a scaled tensor is for raw rows, chunk by chunk, float32 [m, d], finite."""
-    for chunk in rows.chunks():
+    for chunk in model._open_inputs(data, None).chunks():
         yield np.nan_to_num(model._fetch(tensor, chunk))  # beyond float32 is its largest number
 
 

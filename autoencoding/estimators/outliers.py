@@ -34,11 +34,12 @@ FALSE_DISCOVERIES = 0.1  # share of those found, at most, where contamination is
 class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
     """Outlier scores of rows, and what each feature has to do with them.
 
-    A row's score is a negative log density: of a mixture of heavy-tailed distributions about what
-    the model reconstructs of up to 2,000 of the rows that it was fitted on (`density.py` has the
-    formula). By default the model is a denoising autoencoder with a wide code, which learns where
-    rows lie rather than in which plane. Scale, loss and density are robust: a few wild rows among
-    those that it is fitted on do not spoil it. It keeps up to 4,000 of these rows.
+    A row's score is a negative log density: of a mixture of heavy-tailed distributions, halfway
+    between each of up to 2,000 of the rows that it was fitted on and what the model makes of it
+    (`density.py` has the formula). By default the model is a denoising autoencoder with a wide
+    code, which learns where rows lie rather than in which plane. Scale, loss and density are
+    robust: a few wild rows among those that it is fitted on do not spoil it. It keeps up to 4,000
+    of these rows.
 
     Parameters
     ----------
