@@ -12,24 +12,15 @@ to see what choosing costs, it is chosen without each set in turn, and measured 
 
 from __future__ import annotations
 
-import argparse
 import itertools
-import warnings
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
-from scipy.special import logsumexp
 from sklearn.ensemble import IsolationForest
-from sklearn.metrics import average_precision_score, roc_auc_score
-from sklearn.model_selection import train_test_split
-from sklearn.preprocessing import StandardScaler
 
-from autoencoding.estimators.density import REFERENCES, Density
+from autoencoding.estimators.density import REFERENCES, Density, scaled_and_made
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
-from autoencoding.parts import variables
-from benchmarks.machine import print_machine
-from benchmarks.outliers import FifthNeighbour, measure, sets
+from benchmarks.outliers import FifthNeighbour, begin, measure, ranking, sets, settings
 
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)
 WEIGHTS = (0.0, 0.1, 0.2, 0.3, 0.4)
@@ -38,33 +29,14 @@ BARS = np.array([0.005, -0.01, -0.005, -0.02])  # above a peer's AUC and AP in b
 FIRST_SEED = 100  # of the splits
 
 
-def figures(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
-    """AUC and AP of scores [n]."""
-    return float(roc_auc_score(labels, scores)), float(average_precision_score(labels, scores))
-
-
 def densities(detector: AutoencoderOutlierDetector, rows: np.ndarray) -> np.ndarray:
-    """Both terms of the score of rows [n, d] for each place of the kernels, [places, 2, n].
-
-    The scaled reference rows x and their reconstructions g are those of the fitted detector.
-    """
+    """Both terms of the score of rows [n, d] for each place of the kernels, [places, 2, n]."""
     model, kept = detector.model_, detector._kept
     known = np.concatenate([kept.references, kept.held_out])[:REFERENCES]  # [m, d]
-    values = variables.read(model.session)
-    mean, scale = values["scaling/mean"], values["scaling/scale"]  # [d] each
-    x, g = (known - mean) / scale, (model.reconstruct(known) - mean) / scale  # [m, d] each
-    scaled = (rows - mean) / scale  # [n, d]
-    terms = []
-    for place in PLACES:
-        # `about` puts kernels halfway between two rows; these are about the place
-        found = Density.about(*(row.astype(np.float32) for row in (x, x + 2 * place * (g - x))))
-        squares = (scaled**2).sum(1)[:, None] - 2 * scaled @ found.centres.T
-        squares += (found.centres**2).sum(1)
-        t = np.log1p(np.maximum(squares, 0) / found.variance)  # [n, m], of 1 + |x - c|^2 / s^2
-        t[np.arange(len(t)), t.argmin(axis=1)] = np.inf  # the nearest does not count
-        narrow = -logsumexp(-found.power * t[:, : found.usual], axis=1) / found.power  # [n]
-        terms.append([narrow, -logsumexp(-t, axis=1)])
-    return np.array(terms)
+    (x, made), (scaled, _) = (scaled_and_made(model, some) for some in (known, rows))
+    # `about` puts kernels halfway to what it is given
+    found = [Density.about(x, x + np.float32(2 * place) * (made - x)) for place in PLACES]
+    return np.array([density.terms(scaled) for density in found])
 
 
 def measured(X: np.ndarray, y: np.ndarray, splits: int) -> tuple[np.ndarray, np.ndarray]:
@@ -73,17 +45,14 @@ def measured(X: np.ndarray, y: np.ndarray, splits: int) -> tuple[np.ndarray, np.
     of_peers = np.zeros((splits, 2, 2))
     detector = AutoencoderOutlierDetector(random_state=0)
     for split in range(splits):
-        seed = FIRST_SEED + split
-        train, test, known, labels = train_test_split(X, y, test_size=0.4, random_state=seed)
         peers = IsolationForest(random_state=0), FifthNeighbour()
-        for setting, rows in enumerate((train, train[known == 0])):
-            scaler = StandardScaler().fit(rows)
-            fitted, tested = scaler.transform(rows), scaler.transform(test)
+        both = settings(X, y, FIRST_SEED + split)
+        for setting, (fitted, tested, labels) in enumerate(both):
             of_peers[split, setting] = measure(peers[setting], fitted, tested, labels)[:2]
             terms = densities(detector.fit(fitted), tested)  # [places, 2, n]
             for number, (place, weight) in enumerate(PAIRS):
                 narrow, broad = terms[PLACES.index(place)]
-                of_pairs[split, setting, number] = figures(labels, narrow + weight * broad)
+                of_pairs[split, setting, number] = ranking(labels, narrow + weight * broad)
     pairs = of_pairs.mean(axis=0).transpose(1, 0, 2).reshape(len(PAIRS), 4)
     return pairs, of_peers.mean(axis=0).ravel()
 
@@ -95,12 +64,7 @@ def best(margins: np.ndarray) -> int:
 
 def main() -> None:
     """Print the figures of each pair, the best, and what choosing costs."""
-    parser = argparse.ArgumentParser(description=__doc__)
-    parser.add_argument("--data", type=Path, required=True, help="folder of .mat or .npz files")
-    parser.add_argument("--splits", type=int, default=4)
-    args = parser.parse_args()
-    print_machine()
-    warnings.simplefilter("ignore")
+    args = begin(__doc__, splits=4)
     both = [measured(X, y, args.splits) for _, X, y in sets(args.data)]
     table = np.stack([pairs for pairs, _ in both], axis=1)  # [pairs, sets, 4]
     peers = np.stack([figure for _, figure in both])  # [sets, 4]

@@ -131,11 +131,20 @@ def measure(detector: Any, train: np.ndarray, test: np.ndarray, labels: np.ndarr
     else:
         scores = detector.decision_function(test)  # [n], PyOD's: high of outliers
     scores = np.nan_to_num(scores, nan=np.inf, posinf=np.finfo(float).max)
-    return Figures(
-        float(roc_auc_score(labels, scores)),
-        float(average_precision_score(labels, scores)),
-        seconds,
-    )
+    return Figures(*ranking(labels, scores), seconds)
+
+
+def ranking(labels: np.ndarray, scores: np.ndarray) -> tuple[float, float]:
+    """ROC AUC and average precision of scores [n], high of outliers."""
+    return float(roc_auc_score(labels, scores)), float(average_precision_score(labels, scores))
+
+
+def settings(X: np.ndarray, y: np.ndarray, seed: int) -> Iterator[tuple[np.ndarray, ...]]:
+    """Rows to fit on and to test on, standardised, and the labels of these, in each setting."""
+    train, test, known, labels = train_test_split(X, y, test_size=0.4, random_state=seed)
+    for rows in (train, train[known == 0]):
+        scaler = StandardScaler().fit(rows)
+        yield scaler.transform(rows), scaler.transform(test), labels
 
 
 Results = dict[tuple[str, str], list[Figures]]  # by setting and detector, one of each split
@@ -150,10 +159,8 @@ def repeated(X: np.ndarray, y: np.ndarray, splits: int) -> tuple[Results, list[f
     results: Results = {(setting, name): [] for setting in SETTINGS for name in models}
     tails = []
     for seed in range(splits):
-        train, test, known, labels = train_test_split(X, y, test_size=0.4, random_state=seed)
-        for setting, rows in zip(SETTINGS, (train, train[known == 0]), strict=True):
-            scaler = StandardScaler().fit(rows)
-            fitted, tested = scaler.transform(rows), scaler.transform(test)
+        both = zip(SETTINGS, settings(X, y, seed), strict=True)
+        for setting, (fitted, tested, labels) in both:
             for name, detector in models.items():
                 results[setting, name].append(measure(detector, fitted, tested, labels))
         tails += tails_of(models[OURS], tested[labels == 0])
@@ -229,14 +236,20 @@ def print_rate() -> None:
     print(f"\nscored: {len(rows) / np.median(seconds):,.0f} rows of 30 columns a second")
 
 
-def main() -> None:
-    """Print a table a set, and one of means."""
-    parser = argparse.ArgumentParser(description=__doc__)
+def begin(description: str | None, splits: int) -> argparse.Namespace:
+    """Read the arguments, and print the machine; so many splits are the default."""
+    parser = argparse.ArgumentParser(description=description)
     parser.add_argument("--data", type=Path, required=True, help="folder of .mat or .npz files")
-    parser.add_argument("--splits", type=int, default=10)
+    parser.add_argument("--splits", type=int, default=splits)
     args = parser.parse_args()
     print_machine()
     warnings.simplefilter("ignore")
+    return args
+
+
+def main() -> None:
+    """Print a table a set, and one of means."""
+    args = begin(__doc__, splits=10)
     AutoencoderOutlierDetector(max_iter=1).fit(np.eye(9))  # what is done once a process
     every: dict[str, Results] = {}
     sizes, tails = {}, []
