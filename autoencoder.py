@@ -25,6 +25,7 @@ from autoencoding import checks
 from autoencoding.data import memory
 from autoencoding.data.rows import Chunk, Rows, RowsLike, open_rows
 from autoencoding.data.statistics import Baselines
+from autoencoding.inference import Inference
 from autoencoding.parts import corruptions, registry, variables
 from autoencoding.parts.codes import CODES, Code, TrainingStep
 from autoencoding.parts.corruptions import Corruption, MissingFunction
@@ -33,6 +34,7 @@ from autoencoding.parts.networks import NETWORKS, Network
 from autoencoding.parts.optimizers import OPTIMIZERS, SCHEDULES, Schedule, Update
 from autoencoding.parts.scaling import SCALINGS, Scaler, Scaling
 from autoencoding.saving import checkpoints, savedmodel
+from autoencoding.session import collector_paused, default_config, require_no_fork
 from autoencoding.training import loop
 from autoencoding.training.run import TRAINED, Run
 from autoencoding.training.state import TrainingState
@@ -185,14 +187,15 @@ class Autoencoder:
         self.seed = checks.integer("seed", seed, minimum=0)
         self.checkpoint = None if checkpoint is None else Path(checkpoint)
         self._resolve_parts()
-        variables.require_no_fork()
+        require_no_fork()
         self.graph = tf.Graph()
-        with variables.collector_paused(), self.graph.as_default():
+        with collector_paused(), self.graph.as_default():
             self._build()
         self.graph.finalize()
         self._require_memory(copies=2)  # while it is initialised
-        self.session = tf1.Session(graph=self.graph, config=config or variables.default_config())
+        self.session = tf1.Session(graph=self.graph, config=config or default_config())
         self.session.run(self.init)
+        self._of_rows, self._of_codes = self._inferences()
         self._state: TrainingState | None = None  # None until trained or restored
         self._start: dict[str, np.ndarray] = {}  # pretrained weights, by name
         self.metadata: dict[str, Any] = {}
@@ -477,22 +480,24 @@ class Autoencoder:
         RuntimeError
             The model is not trained, or closed.
         """
-        return self._run(self.encoded, self._open_inputs(data, condition))
+        state = self._require_trained()
+        return self._of_rows(self.encoded, data, condition, state.float64)
 
     def decode(self, codes: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
         """Return the reconstructions of codes [n, hidden_dim], float32 [n, target_dim], raw units.
 
         Conditions and errors are those of `encode`.
         """
-        rows = self._open_inputs(codes, condition, "codes", (self.hidden_dim,))
-        return self._run(self.decoded, rows, inputs={**self._inputs, "x": self.encoded})
+        state = self._require_trained()
+        return self._of_codes(self.decoded, codes, condition, state.float64)
 
     def reconstruct(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
         """Return the reconstructions of rows [n, input_dim], float32 [n, target_dim], raw units.
 
         Images give images, where the network takes them. Conditions and errors are as in `encode`.
         """
-        decoded = self._run(self.decoded, self._open_inputs(data, condition))
+        state = self._require_trained()
+        decoded = self._of_rows(self.decoded, data, condition, state.float64)
         return self._shaped_as(data, decoded, "target")
 
     @property
@@ -661,56 +666,19 @@ class Autoencoder:
         inputs = {"x": data, "target": target, "condition": condition}
         return open_rows(inputs, self._shapes, weight)
 
-    def _open_inputs(self, data: Any, condition: Any, name: str = "data", shape: Any = ()) -> Rows:
-        self._require_trained()
-        shapes = {k: v for k, v in self._shapes.items() if k != "target"}
-        shapes["x"] = shape or shapes["x"]
-        return open_rows({"x": data, "condition": condition}, shapes, name=name)
+    def _inferences(self) -> tuple[Inference, Inference]:
+        """Return what answers about rows, and what answers about codes."""
+        shapes = {name: shape for name, shape in self._shapes.items() if name != "target"}
+        made_of = self._scaled_of
+        rows = Inference(self.session, "data", shapes, self._inputs, self._scaled, made_of)
+        shapes = {**shapes, "x": (self.hidden_dim,)}
+        codes = {name: self._inputs[name] for name in shapes} | {"x": self.encoded}
+        return rows, Inference(self.session, "codes", shapes, codes, codes, made_of)
 
-    def _fetch(self, fetch: Any, chunk: Chunk, inputs: Any = None, more: Any = None) -> Any:
-        """Fetch tensors [m, ...] of m rows.
-
-        One row is fed twice: a matrix of one is multiplied otherwise, which changes the last bits.
-        """
-        feed = self._feed(chunk, inputs)
-        alone = len(chunk.x) == 1
-        if alone:
-            feed = {tensor: np.repeat(array, 2, axis=0) for tensor, array in feed.items()}
-        values = self.session.run(fetch, {**feed, **(more or {})})
-        return tf.nest.map_structure(lambda value: value[:1], values) if alone else values
-
-    def _feed(self, chunk: Chunk, inputs: loop.Inputs | None) -> dict[tf.Tensor, np.ndarray]:
-        """Return the feed of rows: as they are, or scaled in float64 where the model needs it."""
+    def _fetch(self, fetches: Sequence[tf.Tensor], chunk: Chunk) -> list[np.ndarray]:
+        """Fetch tensors [m, ...] of the m rows of a chunk, trained or not."""
         float64 = {} if self._state is None else self._state.float64
-        if inputs is not None or not float64:
-            return {(inputs or self._inputs)[name]: rows for name, rows in chunk.inputs.items()}
-        raw = dict(chunk.inputs)
-        if chunk.target.shape[1] == self.target_dim:
-            raw["target"] = chunk.target  # [m, target_dim]
-        scaled = {k: float64[k].scaled(rows) if k in float64 else rows for k, rows in raw.items()}
-        return {self._scaled[name]: rows for name, rows in scaled.items()}
-
-    def _run(
-        self,
-        fetch: tf.Tensor,
-        rows: Rows,
-        inputs: loop.Inputs | None = None,
-        key: tuple[tf.Tensor, int, int] | None = None,
-    ) -> np.ndarray:
-        """Fetch a tensor of n rows, chunk by chunk, so that memory stays bounded.
-
-        The key of random numbers is the placeholder [2] of their seed, the seed, and a number to
-        which that of each chunk's first row is added.
-        """
-        float64 = {} if self._state is None else self._state.float64
-        scaled, name = self._scaled_of.get(fetch.name, (fetch, "")) if float64 else (fetch, "")
-        results, start = [], 0
-        for chunk in rows.chunks():
-            seed = {} if key is None else {key[0]: [key[1], key[2] + start]}
-            values = self._fetch(scaled, chunk, inputs, seed)
-            results.append(float64[name].raw(values) if name else values)
-            start += len(chunk.x)
-        return results[0] if len(results) == 1 else np.concatenate(results)
+        return self._of_rows.of_chunk(fetches, chunk, float64)
 
     def _shaped_as(self, data: RowsLike, rows: np.ndarray, name: str) -> np.ndarray:
         """Return rows [n, d] as images if the data that a caller gave are images."""
@@ -728,7 +696,7 @@ class Autoencoder:
         )
 
     def _require_open(self) -> None:
-        variables.require_no_fork()
+        require_no_fork()
         if self._closed:
             raise RuntimeError("this model is closed: load it again, or make another")
 

@@ -205,8 +205,10 @@ def scaled_and_made(model: Autoencoder, rows: RowsLike) -> tuple[np.ndarray, np.
 
 def _fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:
     """Yield what a scaled tensor is for raw rows, chunk by chunk, float32 [m, d], finite."""
-    for chunk in model._open_inputs(data, None).chunks():
-        yield np.nan_to_num(model._fetch(tensor, chunk))  # beyond float32 is its largest number
+    model._require_trained()
+    for chunk in model._of_rows.chunks(data):
+        (values,) = model._fetch([tensor], chunk)  # [m, d]
+        yield np.nan_to_num(values)  # beyond float32 is its largest number
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

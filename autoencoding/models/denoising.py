@@ -11,6 +11,7 @@ import tensorflow.compat.v1 as tf1
 from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.data.rows import RowsLike, open_rows
+from autoencoding.inference import Key
 from autoencoding.parts.corruptions import Corruption
 
 
@@ -62,12 +63,11 @@ class DenoisingAutoencoder(Autoencoder):
         array of float32, shape [n, input_dim]
             In raw units; images where images were given.
         """
-        self._require_trained()
+        state = self._require_trained()
         self._require_trainable()
-        seed = checks.integer("seed", seed, minimum=0)
-        shapes = {"x": self._shapes["x"]}
-        rows = open_rows({"x": data}, shapes)
-        noisy = self._run(self._corrupted, rows, key=(self._draw, seed, 0))  # [n, input_dim]
+        key = Key(self._draw, checks.integer("seed", seed, minimum=0), 0)
+        chunks = open_rows({"x": data}, {"x": self._shapes["x"]}).chunks()
+        noisy = self._of_rows.of_chunks(self._corrupted, chunks, state.float64, key)
         return self._shaped_as(data, noisy, "x")
 
     def _build(self) -> None:

@@ -12,7 +12,8 @@ from numpy.typing import ArrayLike
 
 from autoencoder import Autoencoder
 from autoencoding import checks
-from autoencoding.data.rows import Rows, RowsLike
+from autoencoding.data.rows import RowsLike
+from autoencoding.inference import Key
 from autoencoding.parts.codes import Gaussian, TrainingStep
 from autoencoding.parts.losses import Loss
 from autoencoding.parts.networks import Dense, Network
@@ -112,7 +113,7 @@ class VariationalAutoencoder(Autoencoder):
         seed : int
             Of the draws.
         """
-        drawn = self._each_draw(self._bound, self._open_inputs(data, condition), samples, seed)
+        drawn = self._each_draw(self._bound, data, condition, samples, seed)
         return np.mean(list(drawn), axis=0)  # [n]
 
     def log_likelihood(
@@ -133,9 +134,7 @@ class VariationalAutoencoder(Autoencoder):
             As `elbo` takes them.
         """
         total = np.float64(-np.inf)
-        for weight in self._each_draw(
-            self._log_weight, self._open_inputs(data, condition), samples, seed
-        ):
+        for weight in self._each_draw(self._log_weight, data, condition, samples, seed):
             total = np.logaddexp(total, weight)  # [n]
         return total - np.log(samples)
 
@@ -179,14 +178,18 @@ class VariationalAutoencoder(Autoencoder):
     def _code_of(self, name: str, row: ArrayLike, condition: ArrayLike | None) -> np.ndarray:
         """Return the code [1, hidden_dim] of one row [input_dim], by its name in messages."""
         conditions = None if condition is None else [condition]
-        rows = self._open_inputs(np.reshape(row, (1, -1)), conditions, name)
-        return self._run(self.encoded, rows)  # [1, hidden_dim]
+        state = self._require_trained()
+        rows = self._of_rows.open(np.reshape(row, (1, -1)), conditions, name)
+        return self._of_rows.of_chunks(self.encoded, rows.chunks(), state.float64)
 
     def _each_draw(
-        self, fetch: tf.Tensor, rows: Rows, samples: int, seed: int
+        self, fetch: tf.Tensor, data: RowsLike, condition: RowsLike | None, samples: int, seed: int
     ) -> Iterator[np.ndarray]:
         """Yield a fetch of n rows, [n] float64, for one draw of the codes after another."""
+        state = self._require_trained()
+        rows = self._of_rows.open(data, condition)
         samples, seed = checks.integer("samples", samples), checks.integer("seed", seed, minimum=0)
         for number in range(samples):
-            key = self._draw, seed, number * rows.n_rows
-            yield self._run(fetch, rows, key=key).astype(np.float64)  # [n]
+            key = Key(self._draw, seed, number * rows.n_rows)
+            values = self._of_rows.of_chunks(fetch, rows.chunks(), state.float64, key)  # [n]
+            yield values.astype(np.float64)

@@ -1,15 +1,10 @@
-"""Variables: made once by name, with reproducible initial values; and the session they live in."""
+"""Variables: made once by name, with reproducible initial values, and read and written."""
 
 from __future__ import annotations
 
-import contextlib
-import functools
-import gc
-import logging
 import math
-import os
 import zlib
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -80,57 +75,3 @@ def write(session: tf1.Session, values: dict[str, np.ndarray]) -> None:
     named = [variable for variable in variables if variable.op.name in values]
     initial_values = {v.initializer.inputs[1]: values[v.op.name] for v in named}
     session.run([v.initializer for v in named], initial_values)
-
-
-@functools.cache
-def first_process() -> int:
-    """Return the number of the process that has made a session first."""
-    return os.getpid()
-
-
-def require_no_fork() -> None:
-    """Raise a RuntimeError in a fork of a process with a session, where TensorFlow would hang."""
-    if first_process() != os.getpid():
-        raise RuntimeError(
-            "this process is a fork of one with a model, whose threads it does not have: start "
-            "processes with multiprocessing.get_context('spawn'), and load the model there"
-        )
-
-
-@contextlib.contextmanager
-def quiet_logger() -> Iterator[None]:
-    """Keep TensorFlow from logging each save, as it does in notebooks; errors are raised anyway."""
-    logger = logging.getLogger("tensorflow")
-    level = logger.level
-    logger.setLevel(logging.ERROR)
-    try:
-        yield
-    finally:
-        logger.setLevel(level)
-
-
-@contextlib.contextmanager
-def collector_paused() -> Iterator[None]:
-    """Keep Python's garbage collector from a pass over all of TensorFlow in between.
-
-    Its first full pass falls into the building of the first graph, and takes a third of that time.
-    """
-    enabled = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if enabled:
-            gc.enable()
-
-
-def default_config() -> tf1.ConfigProto:
-    """Return a configuration that takes GPU memory as needed and does not rewrite the graph.
-
-    TensorFlow would rewrite it at the first run of each fetch: 0.1 to 0.4 s for each model, for
-    steps that are as fast without.
-    """
-    config = tf1.ConfigProto()
-    config.gpu_options.allow_growth = True
-    config.graph_options.rewrite_options.disable_meta_optimizer = True
-    return config

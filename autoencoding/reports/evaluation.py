@@ -182,9 +182,9 @@ def residuals(
     """
     float64 = model._require_trained().float64
     unit = float(model.session.run(model._unit))
-    fetches = {name: model._residuals[name] for name in names}
+    fetches = [model._residuals[name] for name in names]
     for chunk in model._open_rows(data, target, condition).chunks():
-        scaled = model._fetch(fetches, chunk)  # [m, target_dim] each
+        scaled = dict(zip(names, model._fetch(fetches, chunk), strict=True))  # [m, target_dim]
         rounding = np.zeros(1)
         if float64:  # what float32 does not hold of targets is in no reconstruction
             target = float64["target"].scaled(chunk.target)  # [m, target_dim]

@@ -26,7 +26,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from filelock import FileLock, Timeout
 
-from autoencoding.parts.variables import quiet_logger
+from autoencoding.session import quiet_logger
 
 FORMAT = 2
 KEPT = 5  # saves of the same folder

@@ -12,6 +12,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding.parts import variables
+from autoencoding.session import quiet_logger
 from autoencoding.training import loop
 
 if TYPE_CHECKING:
@@ -62,7 +63,7 @@ def write(model: Autoencoder, folder: str | os.PathLike[str]) -> None:
         tempfile.TemporaryDirectory(dir=folder.parent) as beside,
         tf.Graph().as_default(),
         tf1.Session() as session,
-        variables.quiet_logger(),
+        quiet_logger(),
     ):
         definitions = {
             name: tf1.saved_model.build_signature_def(

@@ -80,7 +80,7 @@ class Reports:
         board.histograms(last, self.model.weights)
         if self.image_shape:
             some = next(self.rows.chunks()).part(slice(LOGGED))
-            decoded = self.model._fetch(self.model.decoded, some)
+            (decoded,) = self.model._fetch([self.model.decoded], some)
             low, high = float(some.target.min()), float(some.target.max())
             own = low, max(high, low + 1)
             low, high = next((r for r in RANGES if r[0] <= low and high <= r[1]), own)

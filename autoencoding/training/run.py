@@ -219,8 +219,8 @@ class Run:
 
     def _scale(self, chunk: Chunk) -> Chunk:
         """Return a chunk as the loop takes it."""
-        fetch = {name: self.model._scaled[name] for name in chunk.inputs}
-        return chunk._replace(inputs=self.model._fetch(fetch, chunk))
+        scaled = self.model._fetch([self.model._scaled[name] for name in chunk.inputs], chunk)
+        return chunk._replace(inputs=dict(zip(chunk.inputs, scaled, strict=True)))
 
     def _losses(self, mean_errors: np.ndarray) -> list[float]:
         """Return the losses of mean row errors [m]."""
@@ -231,7 +231,7 @@ class Run:
         """Return the loss over all rows, by weight."""
         model, total, weights = self.model, 0.0, 0.0
         for chunk in rows.chunks():
-            errors = model._fetch(model._row_errors, chunk).astype(np.float64)  # [m]
+            errors = model._fetch([model._row_errors], chunk)[0].astype(np.float64)  # [m]
             weight = np.ones(len(errors)) if chunk.weight is None else chunk.weight  # [m]
             total += float(weight @ errors)
             weights += float(weight.sum())
