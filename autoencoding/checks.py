@@ -12,7 +12,7 @@ import numpy as np
 CHANNELS = (1, 3, 4)  # of an image that can be drawn: gray, RGB, RGBA
 # A sum of squares below this has no term that is not finite as float32; this is fast to find out
 FINITE_SQUARES = 1e76
-CHUNK_BYTES = 1 << 24  # rows are looked at in chunks of this size, so that memory stays bounded
+CHUNK_BYTES = 1 << 22  # of rows that are looked at together: few enough for caches and memory
 
 
 def integer(name: str, value: Any, minimum: int = 1) -> int:

@@ -72,22 +72,23 @@ def _make_call(
     call, (state, set_state) = make(options), denormals
 
     def flushed(*arrays: np.ndarray) -> list[np.ndarray]:
-        before = ctypes.c_uint16(state())
+        before = state()
         set_state(_FLUSHED)
         try:
             return call(*arrays)
         finally:
-            set_state(before)
+            set_state(_STATES[before])
 
     return flushed
 
 
-# Flags that results, and operands, too small for the full precision of float32 are taken for 0
-_FLUSHED = ctypes.c_uint16(0x0101)
+# Of a thread: whether results, and operands, too small for float32's full precision are 0
+_STATES = {flags: ctypes.c_uint16(flags) for flags in (0x0000, 0x0001, 0x0100, 0x0101)}
+_FLUSHED = _STATES[0x0101]
 
 
 class _Denormals(NamedTuple):
-    """TensorFlow's functions for the flags of the thread that calls them."""
+    """TensorFlow's functions for the state of the thread that calls them."""
 
     state: Callable[[], int]
     set_state: Callable[[ctypes.c_uint16], bool]
@@ -109,9 +110,10 @@ def _denormals() -> _Denormals | None:
         return None
     state.restype, state.argtypes = ctypes.c_uint16, []
     set_state.restype, set_state.argtypes = ctypes.c_bool, [ctypes.POINTER(ctypes.c_uint16)]
-    before = ctypes.c_uint16(state())
-    done = set_state(_FLUSHED) and state() == _FLUSHED.value
-    set_state(before)
+    before = state()
+    done = before in _STATES and set_state(_FLUSHED) and state() == _FLUSHED.value
+    if before in _STATES:
+        set_state(_STATES[before])
     return _Denormals(state, set_state) if done else None
 
 

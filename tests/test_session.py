@@ -1,6 +1,5 @@
 """Calls of a session: the same bits whichever way they take."""
 
-import ctypes
 import threading
 
 import numpy as np
@@ -71,7 +70,7 @@ def test_the_thread_that_calls_keeps_its_own_arithmetic(net):
         call(TINY)
         assert not (TINY * np.float32(1)).any()
     finally:
-        set_state(ctypes.c_uint16(0))
+        set_state(sessions._STATES[0])
 
 
 def test_threads_may_share_a_call(net):

@@ -27,7 +27,8 @@ from autoencoding.parts.scaling import FLOAT32
 
 REFERENCES = 2000  # rows, at most, that have a kernel each
 BROAD = 0.3  # weight of the broad kernels beside the narrow ones
-BLOCK = 256  # rows that are scored together, always as many: one alone has the same bits
+BLOCK = 256  # rows that are scored together, always as many, so that all have the same bits
+FEW = (2, 4, 8, 16)  # but few rows in as few of these as have the same bits
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
 
@@ -97,7 +98,8 @@ class Density:
     def scores(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the score of each raw row [n, d], [n]; `model` is the one that this is of."""
         rows = _fetched(model, model._scaled["target"], data)
-        return np.concatenate([self.of_scaled(chunk) for chunk in rows])  # [n]
+        scores = [self.of_scaled(chunk) for chunk in rows]  # [m] each
+        return scores[0] if len(scores) == 1 else np.concatenate(scores)  # [n]
 
     def of_scaled(self, rows: np.ndarray) -> np.ndarray:
         """Return the score of each scaled row, float32 [n, d], [n]."""
@@ -106,7 +108,8 @@ class Density:
 
     def terms(self, rows: np.ndarray) -> np.ndarray:
         """Return both terms of the score of scaled rows, float32 [n, d], unweighted, [2, n]."""
-        return np.concatenate([self._block_terms(block) for block in _blocks(rows)], axis=1)
+        parts = [self._block_terms(block) for block in _blocks(rows)]  # [2, block] each
+        return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     def parts(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the parts of columns in the scores of raw rows [n, d], [n, d].
@@ -118,12 +121,32 @@ class Density:
         blocks = (self._block_parts(block) for chunk in rows for block in _blocks(chunk))
         return np.concatenate(list(blocks))  # [n, d]
 
+    @cached_property
+    def _few(self) -> int:
+        """How many rows, scored together, have the bits that they have in a block.
+
+        Libraries for products of matrices may round small ones otherwise, each in its own way.
+        """
+        block = _padded(self.centres[:BLOCK].astype(np.float32), BLOCK)  # [BLOCK, d]
+        expected = self._terms_of(block)  # [2, BLOCK]
+        for n in FEW:
+            if np.array_equal(self._terms_of(block[:n]), expected[:, :n]):
+                return n
+        return BLOCK
+
+    def _size(self, n: int) -> int:
+        """Return how many rows n of them are filled up to."""
+        return self._few if n <= FEW[-1] and n <= self._few else BLOCK
+
     def _block_terms(self, rows: np.ndarray) -> np.ndarray:
-        narrow, broad, _ = self._terms(*self._distances(_padded(rows)))  # [BLOCK] each
-        return np.stack([narrow, broad])[:, : len(rows)]  # [2, n]
+        return self._terms_of(_padded(rows, self._size(len(rows))))[:, : len(rows)]  # [2, n]
+
+    def _terms_of(self, block: np.ndarray) -> np.ndarray:
+        narrow, broad, _ = self._terms(*self._distances(block))  # [block] each
+        return np.array([narrow, broad])  # [2, block]
 
     def _block_parts(self, rows: np.ndarray) -> np.ndarray:
-        block = _padded(rows)  # [BLOCK, d]
+        block = _padded(rows, BLOCK)  # [BLOCK, d]
         units, ratios = self._distances(block)  # [BLOCK], [BLOCK, m or more]
         narrow, broad, weights = self._terms(units, ratios)  # [BLOCK] twice, [BLOCK, usual]
         shares = _by_column(block, self.centres[: self.usual], weights)  # [BLOCK, d]
@@ -182,6 +205,10 @@ class Density:
         kernels[-1, :m] = np.einsum("md,md->m", self.centres, self.centres) / self.variance + 1
         return kernels
 
+    def __getstate__(self) -> dict[str, Any]:
+        """Return what pickles keep: nothing that another machine may do otherwise."""
+        return {"centres": self.centres, "usual": self.usual, "variance": self.variance}
+
     def to_json(self) -> dict[str, Any]:
         """Describe the density with text and numbers."""
         data = base64.b64encode(self.centres.astype("<f4").tobytes()).decode()
@@ -208,7 +235,9 @@ def _fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[
     model._require_trained()
     for chunk in model._of_rows.chunks(data):
         (values,) = model._fetch([tensor], chunk)  # [m, d]
-        yield np.nan_to_num(values)  # beyond float32 is its largest number
+        if not np.isfinite(values).all():
+            values = np.nan_to_num(values)  # beyond float32 is its largest number
+        yield values
 
 
 def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
@@ -217,9 +246,13 @@ def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
         yield rows[start : start + BLOCK]
 
 
-def _padded(rows: np.ndarray) -> np.ndarray:
-    """Return rows [n, d] with rows of zeros after them, [BLOCK, d]."""
-    return np.pad(rows, [(0, BLOCK - len(rows)), (0, 0)])
+def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+    """Return rows [n, d] with rows of zeros after them, [size, d]."""
+    if len(rows) == size:
+        return rows
+    block = np.zeros((size, rows.shape[1]), rows.dtype)  # [size, d]
+    block[: len(rows)] = rows
+    return block
 
 
 def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:

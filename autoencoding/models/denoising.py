@@ -66,8 +66,8 @@ class DenoisingAutoencoder(Autoencoder):
         state = self._require_trained()
         self._require_trainable()
         key = Key(self._draw, checks.integer("seed", seed, minimum=0), 0)
-        chunks = open_rows({"x": data}, {"x": self._shapes["x"]}).chunks()
-        noisy = self._of_rows.of_chunks(self._corrupted, chunks, state.float64, key)
+        rows = open_rows({"x": data}, {"x": self._shapes["x"]})
+        noisy = self._of_rows.of_rows(self._corrupted, rows, state.float64, key)
         return self._shaped_as(data, noisy, "x")
 
     def _build(self) -> None:

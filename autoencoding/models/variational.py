@@ -180,7 +180,7 @@ class VariationalAutoencoder(Autoencoder):
         conditions = None if condition is None else [condition]
         state = self._require_trained()
         rows = self._of_rows.open(np.reshape(row, (1, -1)), conditions, name)
-        return self._of_rows.of_chunks(self.encoded, rows.chunks(), state.float64)
+        return self._of_rows.of_rows(self.encoded, rows, state.float64)
 
     def _each_draw(
         self, fetch: tf.Tensor, data: RowsLike, condition: RowsLike | None, samples: int, seed: int
@@ -191,5 +191,5 @@ class VariationalAutoencoder(Autoencoder):
         samples, seed = checks.integer("samples", samples), checks.integer("seed", seed, minimum=0)
         for number in range(samples):
             key = Key(self._draw, seed, number * rows.n_rows)
-            values = self._of_rows.of_chunks(fetch, rows.chunks(), state.float64, key)  # [n]
+            values = self._of_rows.of_rows(fetch, rows, state.float64, key)  # [n]
             yield values.astype(np.float64)

@@ -1,4 +1,4 @@
-"""Serve one peer: a line of JSON in, the case; a line out, its microseconds a step.
+"""Serve one peer: a line of JSON in, a case or question; a line out, its microseconds.
 
 python -m benchmarks.peers NAME
 """
@@ -11,14 +11,19 @@ import json
 import sys
 import time
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from types import ModuleType
-from typing import TextIO
+from typing import Any, TextIO
 
-from benchmarks.peers.case import Case
+import numpy as np
+
+from benchmarks.peers.case import Case, Question
 
 REPEATS = 3
+CALLS = 0.1  # seconds that calls are repeated for
 
 Run = Callable[[int], object]
+Function = Callable[[np.ndarray], object]
 
 
 def seconds(run: Run, steps: int) -> float:
@@ -36,22 +41,62 @@ def microseconds(run: Run, steps: int) -> float:
 
 
 def serve(peer: ModuleType, answers: TextIO) -> None:
-    """Answer each case on stdin until it ends; a case that is new is warmed up first."""
+    """Answer each case or question on stdin until it ends."""
     runs: dict[Case, Run] = {}
+    functions: dict[tuple[Case, str], Function] = {}
     print(json.dumps({"version": peer.VERSION}), file=answers, flush=True)
     for line in sys.stdin:
         given = json.loads(line)
-        case = Case(**{**given, "layers": tuple(given["layers"])})
-        if case.layers and not getattr(peer, "LAYERS", True):
-            print(json.dumps({"microseconds": float("nan")}), file=answers, flush=True)
-            continue
-        steps = case.steps(peer.OVERHEAD, peer.PARTS)
-        if case not in runs:
-            runs[case] = peer.trainer(case.data(), case)
-            for times in (1, 2):
-                runs[case](times * steps)
-        answer = {"microseconds": microseconds(runs[case], steps)}
-        print(json.dumps(answer), file=answers, flush=True)
+        if "method" in given:
+            question = Question(**{**given, "case": case_of(given["case"])})
+            microseconds = of_call(peer, question, functions)
+        else:
+            microseconds = of_step(peer, case_of(given), runs)
+        print(json.dumps({"microseconds": microseconds}), file=answers, flush=True)
+
+
+def case_of(given: dict[str, Any]) -> Case:
+    """Return a case as it was sent."""
+    return Case(**{**given, "layers": tuple(given["layers"])})
+
+
+def of_step(peer: ModuleType, case: Case, runs: dict[Case, Run]) -> float:
+    """Return the microseconds of a step; a case that is new is warmed up first."""
+    if case.layers and not getattr(peer, "LAYERS", True):
+        return float("nan")
+    steps = case.steps(peer.OVERHEAD, peer.PARTS)
+    if case not in runs:
+        runs[case] = peer.trainer(case.data(), case)
+        for times in (1, 2):
+            runs[case](times * steps)
+    return microseconds(runs[case], steps)
+
+
+def of_call(
+    peer: ModuleType, question: Question, functions: dict[tuple[Case, str], Function]
+) -> float:
+    """Return the microseconds of a call, the fastest of some; of all threads together."""
+    key = question.case, question.method
+    if key not in functions:
+        functions[key] = peer.asker(question.case, question.method)
+    data, function = question.data(), functions[key]
+    function(data[:1000])
+
+    def run(times: int) -> None:
+        for _ in range(times):
+            function(data)
+
+    times = max(1, min(2000, int(CALLS / seconds(run, 1))))
+    run(times // 10)
+    if question.threads == 1:
+        return 1e6 * min(seconds(run, times) for _ in range(REPEATS)) / times
+    with ThreadPoolExecutor(question.threads) as pool:
+
+        def together(times: int) -> None:
+            list(pool.map(run, [times] * question.threads))
+
+        together(times // 10)
+        return 1e6 * seconds(together, times) / (times * question.threads)
 
 
 def main() -> None:

@@ -73,3 +73,35 @@ class Case:
         """Normal data [rows, width] float32 with the project's standard deviation, 1/8."""
         generator = np.random.default_rng(0)
         return generator.standard_normal((self.rows, self.width), np.float32) / 8  # [rows, width]
+
+
+@dataclass(frozen=True)
+class Question:
+    """What a model, as it begins, is asked about rows.
+
+    Parameters
+    ----------
+    case : Case
+        The widths of the model.
+    method : {'encode', 'decode', 'reconstruct', 'score'}
+    rows : int
+        How many at once.
+    threads : int
+        From how many at a time.
+    """
+
+    case: Case
+    method: str
+    rows: int = 1
+    threads: int = 1
+
+    def __str__(self) -> str:
+        widths = "->".join(map(str, (self.case.width, *self.case.layers, self.case.hidden)))
+        threads = f", {self.threads} threads" if self.threads > 1 else ""
+        return f"{self.method} {self.rows:,} of {widths}{threads}"
+
+    def data(self) -> np.ndarray:
+        """Rows to ask about, or codes to decode, [rows, width] float32."""
+        width = self.case.hidden if self.method == "decode" else self.case.width
+        some = np.random.default_rng(0).standard_normal((min(self.rows, 1000), width), np.float32)
+        return np.resize(some, (self.rows, width))  # [rows, width]

@@ -9,6 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from autoencoder import Autoencoder
+from autoencoding import AutoencoderOutlierDetector
 from autoencoding.parts.networks import Dense
 from benchmarks.peers.case import Case
 
@@ -28,3 +29,14 @@ def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
         )
 
     return lambda steps: model(steps // case.epoch).train(data, case.batch, verbose=False)
+
+
+def asker(case: Case, method: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return a method of a model of the case, or the scores of a detector."""
+    rows = case.data()[:1000]  # [n, width]
+    if method == "score":
+        return AutoencoderOutlierDetector(max_iter=1, random_state=0).fit(rows).score_samples
+    network = Dense(case.layers)
+    model = Autoencoder(case.width, case.hidden, 1, network=network, seed=0, checkpoint=None)
+    model.train(rows, 100, verbose=False)
+    return getattr(model, method)

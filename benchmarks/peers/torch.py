@@ -17,13 +17,16 @@ PARTS = True
 Step = Callable[[torch.Tensor], None]
 
 
+def layers(case: Case) -> list[torch.nn.Module]:
+    """New layers and activations, by turns."""
+    kinds = {"elu": torch.nn.ELU, "tanh": torch.nn.Tanh, "linear": torch.nn.Identity}
+    pairs = zip(case.sizes, case.activations, strict=True)
+    return [module for size, name in pairs for module in (torch.nn.Linear(*size), kinds[name]())]
+
+
 def stepper(case: Case) -> Step:
     """A new model's step on rows x [batch, width]."""
-    kinds = {"elu": torch.nn.ELU, "tanh": torch.nn.Tanh, "linear": torch.nn.Identity}
-    layers = zip(case.sizes, case.activations, strict=True)
-    model = torch.nn.Sequential(
-        *(module for size, name in layers for module in (torch.nn.Linear(*size), kinds[name]()))
-    )
+    model = torch.nn.Sequential(*layers(case))
     optimizer = torch.optim.RMSprop(model.parameters(), lr=0.001, alpha=0.9)
 
     def step(x: torch.Tensor) -> None:
@@ -55,3 +58,26 @@ def loop(step: Step, data: np.ndarray, case: Case) -> Callable[[int], object]:
 def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
     """The loop of eager steps over the data [rows, width]."""
     return loop(stepper(case), data, case)
+
+
+def asker(case: Case, method: str) -> Callable[[np.ndarray], np.ndarray]:
+    """Return the usual function of a module: scaling, no gradients, from NumPy and back."""
+    modules = [module for module in layers(case) if not isinstance(module, torch.nn.Identity)]
+    half = 2 * len(case.layers) + 2
+    encoder, decoder = torch.nn.Sequential(*modules[:half]), torch.nn.Sequential(*modules[half:])
+    mean, scale = torch.zeros(case.width), torch.ones(case.width)  # [width] each
+
+    def encode(rows: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return encoder((torch.from_numpy(rows) - mean) / scale).numpy()  # [n, hidden]
+
+    def decode(codes: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            return (decoder(torch.from_numpy(codes)) * scale + mean).numpy()  # [n, width]
+
+    def reconstruct(rows: np.ndarray) -> np.ndarray:
+        with torch.inference_mode():
+            codes = encoder((torch.from_numpy(rows) - mean) / scale)  # [n, hidden]
+            return (decoder(codes) * scale + mean).numpy()  # [n, width]
+
+    return {"encode": encode, "decode": decode, "reconstruct": reconstruct}[method]

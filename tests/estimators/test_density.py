@@ -1,6 +1,7 @@
 """The density that outliers are scored by, against SciPy."""
 
 import json
+import pickle
 
 import numpy as np
 import pytest
@@ -138,6 +139,34 @@ def test_a_row_has_the_same_score_to_the_bit_whatever_rows_come_with_it():
     alone = np.concatenate([found.of_scaled(rows[i : i + 1]) for i in range(0, 600, 7)])
     assert np.array_equal(alone, scores[::7])
     assert np.array_equal(found.of_scaled(rows[33:]), scores[33:])
+
+
+@pytest.mark.parametrize("d", [1, 30, 300])
+def test_few_rows_are_scored_in_blocks_that_round_as_large_ones_do(d):
+    rows, centres = made(500, d)
+    found = Density.about(rows, centres)
+    scores = found.of_scaled(rows)
+    for n in (1, 2, 3, 4, 5, 15, 16, 17, 255, 257):
+        assert np.array_equal(found.of_scaled(rows[:n]), scores[:n])
+
+    class Otherwise(Density):  # as libraries do that have other kernels for few rows
+        def _distances(self, block):
+            units, ratios = super()._distances(block)
+            return units, ratios * np.float32(1 + 1e-6) if len(block) < 9 else ratios
+
+    other = Otherwise(found.centres, found.usual, found.variance)
+    assert other._few == 16
+    scores = other.of_scaled(rows)
+    assert np.array_equal(other.of_scaled(rows[:1]), scores[:1])
+
+
+def test_a_pickle_holds_nothing_that_another_machine_may_do_otherwise():
+    found = Density.about(*made(500, 30))
+    before = pickle.dumps(found)
+    scores = found.of_scaled(np.ones((1, 30), np.float32))
+    assert pickle.dumps(found) == before
+    again = pickle.loads(before)
+    assert np.array_equal(again.of_scaled(np.ones((1, 30), np.float32)), scores)
 
 
 @pytest.mark.parametrize("scaling", ["robust", "global", None])
