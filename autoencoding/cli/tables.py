@@ -10,11 +10,14 @@ import sys
 import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
 from collections.abc import Mapping, Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
+from pyarrow import csv
 
 from autoencoding.cli import arguments
 from autoencoding.data import tables
@@ -121,7 +124,7 @@ def main(
 def run(table: Table, args: Namespace) -> None:
     """Train on a table or score it, as the options say; write the results."""
     from autoencoding.estimators.tables import TableModel
-    from autoencoding.reports import figures, pages
+    from autoencoding.reports import figures
 
     print(f"{table.source}: {table.n_rows} rows{f'; {table.dialect}' if table.dialect else ''}")
     for remark in table.remarks:
@@ -132,18 +135,29 @@ def run(table: Table, args: Namespace) -> None:
         if args.load and args.contamination is not None:
             model = model.calibrated(model.columns.encode(table), args.contamination)
         results = model.results(table)
+    folder.mkdir(parents=True, exist_ok=True)
+    suffix = ".parquet" if Path(table.source).suffix.lower() == ".parquet" else ".csv"
+    paths = [folder / f"{name}{suffix}" for name in results]
+    with ThreadPoolExecutor(1) as writer:  # while the report is drawn
+        written = writer.map(write, results.values(), paths)
+        figures.save(folder / "report.png", *panels, *drawn_scores(model, results))
+        list(written)  # raises what writing has
     outliers = results["outliers"]
-    paths = write(results, folder, table.source)
     worst = outliers.sort_values("score", ascending=False).head(10)
     print(f"\n{outliers['outlier'].sum()} of {len(outliers)} rows are outliers; the worst are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
+    print(f"\nsaved {', '.join(map(str, [*paths, folder / 'report.png']))}")
+
+
+def drawn_scores(model: TableModel, results: Mapping[str, pd.DataFrame]) -> list[Panel]:
+    """Draw the scores of a table, and its rows in the plane of their codes."""
+    from autoencoding.reports import pages
+
     codes = results["codes"].filter(regex=r"^code\d+$").to_numpy()  # [n, hidden_dim]
-    drawn = pages.panels_of_scores(outliers["score"].to_numpy(), model.threshold, codes)
+    drawn = pages.panels_of_scores(results["outliers"]["score"].to_numpy(), model.threshold, codes)
     if len(drawn) == 1:
         print("the report has no plane of codes: it takes three rows, and a code of two or more")
-    panels += drawn
-    figures.save(folder / "report.png", *panels)
-    print(f"\nsaved {', '.join(map(str, [*paths, folder / 'report.png']))}")
+    return drawn
 
 
 def train(table: Table, args: Namespace) -> tuple[TableModel, list[Panel]]:
@@ -214,15 +228,11 @@ def same_table(folder: str, known: dict[str, Any]) -> dict[str, Any]:
     return there
 
 
-def write(results: Mapping[str, pd.DataFrame], folder: Path, source: str) -> list[Path]:
-    """Write tables into a folder, as Parquet where their source was, else as CSV."""
-    folder.mkdir(parents=True, exist_ok=True)
-    paths = []
-    for name, table in results.items():
-        if Path(source).suffix.lower() == ".parquet":
-            paths.append(folder / f"{name}.parquet")
-            table.to_parquet(paths[-1], index=False)
-        else:
-            paths.append(folder / f"{name}.csv")
-            table.to_csv(paths[-1], index=False)
-    return paths
+def write(table: pd.DataFrame, path: Path) -> None:
+    """Write a table to a file, as Parquet or CSV by its name."""
+    if path.suffix == ".parquet":
+        table.to_parquet(path, index=False)
+        return
+    times = {name: table[name].astype(str) for name in table.select_dtypes("datetime")}
+    arrow = pa.Table.from_pandas(table.assign(**times), preserve_index=False)
+    csv.write_csv(arrow, path)  # as `to_csv` does, many times as fast

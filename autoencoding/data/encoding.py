@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
@@ -87,13 +88,22 @@ class Columns:
         return [label for name in self.names for label in self.kinds[name].labels(name)]
 
     @cached_property
+    def places(self) -> dict[str, slice]:
+        """The places of each column's numbers in a row."""
+        widths = [len(self.kinds[name].labels(name)) for name in self.names]
+        ends = list(itertools.accumulate(widths, initial=0))
+        return dict(
+            zip(self.names, itertools.starmap(slice, itertools.pairwise(ends)), strict=True)
+        )
+
+    @cached_property
     def owners(self) -> np.ndarray:
         """The column, by its place in `names`, that each number of a row belongs to, [d]."""
-        widths = [len(self.kinds[name].labels(name)) for name in self.names]
+        widths = [place.stop - place.start for place in self.places.values()]
         return np.repeat(np.arange(len(widths)), widths)
 
     def encode(self, table: Table) -> np.ndarray:
-        """Return a table that has these columns, and maybe others, as numbers, float64 [n, d].
+        """Return a table that has these columns, and maybe others, as numbers, float32 [n, d].
 
         Raises
         ------
@@ -101,16 +111,22 @@ class Columns:
             A column is missing, or a cell is not what it must be.
         """
         table.require(self.names)
+        rows = np.empty((table.n_rows, len(self.labels)), np.float32)  # [n, d]
+
+        def put(name: str) -> None:
+            with np.errstate(over="ignore"):  # what is infinite as float32 is refused later
+                rows[:, self.places[name]] = self.kinds[name].encode(table.columns[name])
+
         with ThreadPoolExecutor() as pool:
-            parts = pool.map(lambda n: self.kinds[n].encode(table.columns[n]), self.names)
-            return np.column_stack(list(parts))  # [n, d]
+            list(pool.map(put, self.names))
+        return rows
 
     def decode(self, rows: np.ndarray) -> pd.DataFrame:
         """Return rows [n, d] as a table of the columns that are learnt from.
 
         Of words it is the likeliest, or none where that is a rare one; of times there is none.
         """
-        parts = {name: rows[:, self.owners == i] for i, name in enumerate(self.names)}
+        parts = {name: rows[:, place] for name, place in self.places.items()}
         return pd.DataFrame({name: self.kinds[name].decode(part) for name, part in parts.items()})
 
     def of_columns(self, errors: np.ndarray) -> np.ndarray:

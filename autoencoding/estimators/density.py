@@ -16,7 +16,7 @@ import base64
 from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
-from typing import Any, Self
+from typing import Any, NamedTuple, Self
 
 import numpy as np
 import tensorflow as tf
@@ -29,7 +29,21 @@ REFERENCES = 2000  # rows, at most, that have a kernel each
 BROAD = 0.3  # weight of the broad kernels beside the narrow ones
 BLOCK = 256  # rows that are scored together, always as many, so that all have the same bits
 FEW = (2, 4, 8, 16)  # but few rows in as few of these as have the same bits
+LARGE = 1e15  # square root of what 2,000 of are within float32
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
+
+
+class Terms(NamedTuple):
+    """Both terms of the scores of n rows, and what they are made of."""
+
+    units: np.ndarray  # [n], in which t_i are
+    ratios: np.ndarray  # [n, m or more], the t_i
+    narrow: np.ndarray  # [n], the first term
+    broad: np.ndarray  # [n], the second
+    weights: np.ndarray  # [n, usual], of narrow kernels
+    totals: np.ndarray  # [n], sums of these
+    inverses: np.ndarray  # [n, m or more], 1 / t_i
+    sums: np.ndarray  # [n], sums of these
 
 
 @dataclass(frozen=True)
@@ -111,15 +125,16 @@ class Density:
         parts = [self._block_terms(block) for block in _blocks(rows)]  # [2, block] each
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
-    def parts(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
-        """Return the parts of columns in the scores of raw rows [n, d], [n, d].
+    def scores_and_parts(self, model: Autoencoder, data: RowsLike) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores [n] of raw rows [n, d], and the parts of columns in them, [n, d].
 
         Each term of the score is shared out by the squared deviations in each column from the
         centres, each of which counts by its share in the mean.
         """
-        rows = _fetched(model, model._scaled["target"], data)
-        blocks = (self._block_parts(block) for chunk in rows for block in _blocks(chunk))
-        return np.concatenate(list(blocks))  # [n, d]
+        chunks = _fetched(model, model._scaled["target"], data)
+        blocks = [self._block_parts(block) for chunk in chunks for block in _blocks(chunk)]
+        scores, parts = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
+        return scores, parts  # [n], [n, d]
 
     @cached_property
     def _few(self) -> int:
@@ -142,35 +157,78 @@ class Density:
         return self._terms_of(_padded(rows, self._size(len(rows))))[:, : len(rows)]  # [2, n]
 
     def _terms_of(self, block: np.ndarray) -> np.ndarray:
-        narrow, broad, _ = self._terms(*self._distances(block))  # [block] each
-        return np.array([narrow, broad])  # [2, block]
+        terms = self._terms(block)
+        return np.array([terms.narrow, terms.broad])  # [2, block]
 
-    def _block_parts(self, rows: np.ndarray) -> np.ndarray:
+    def _block_parts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return the scores of scaled rows [n], and their parts [n, d]."""
         block = _padded(rows, BLOCK)  # [BLOCK, d]
-        units, ratios = self._distances(block)  # [BLOCK], [BLOCK, m or more]
-        narrow, broad, weights = self._terms(units, ratios)  # [BLOCK] twice, [BLOCK, usual]
-        shares = _by_column(block, self.centres[: self.usual], weights)  # [BLOCK, d]
-        near = 1 / ratios[:, : len(self.centres)]  # [BLOCK, m]
-        broad_shares = _by_column(block, self.centres, near)  # [BLOCK, d]
-        parts = narrow[:, None] * shares + BROAD * broad[:, None] * broad_shares
-        return parts[: len(rows)]  # [n, d]
+        terms = self._terms(block)
+        scores = terms.narrow + BROAD * terms.broad  # [BLOCK]
+        deviations = self._deviations(block, self._mixed(terms))  # [BLOCK, d]
+        total = deviations.sum(axis=1, keepdims=True)  # [BLOCK, 1]
+        even = np.full(1, 1 / block.shape[1])
+        shares = np.where(total > 0, deviations / np.where(total > 0, total, 1), even)
+        return scores[: len(rows)], (scores[:, None] * shares)[: len(rows)]
 
-    def _terms(
-        self, units: np.ndarray, ratios: np.ndarray
-    ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-        """Return both terms of the score [n], and the weights [n, usual] of the narrow kernels.
+    def _terms(self, rows: np.ndarray) -> Terms:
+        """Return both terms of the score of scaled rows [n, d], and what they are made of.
 
-        The weight of the nearest that counts is 1, so that not all are too small for float32.
+        The narrow weight of the nearest that counts is 1: not all are too small for float32.
         """
+        units, ratios = self._distances(rows)  # [n], [n, m or more]
         far = np.log(units)  # [n]
-        broad = far - np.log(_sums(np.reciprocal(ratios)) / len(self.centres))  # [n]
+        inverses = np.reciprocal(ratios)  # [n, m or more]
+        sums = _sums(inverses)  # [n]
+        broad = far - np.log(sums / len(self.centres))  # [n]
         weights = np.log(ratios[:, : self.usual])  # [n, usual]
         least = weights.min(axis=1)  # [n]
         weights -= least[:, None]
         weights *= np.float32(-self.power)
         np.exp(weights, out=weights)
-        narrow = far + least - np.log(_sums(weights) / self.usual) / self.power  # [n]
-        return narrow, broad, weights
+        totals = _sums(weights)  # [n]
+        narrow = far + least - np.log(totals / self.usual) / self.power  # [n]
+        return Terms(units, ratios, narrow, broad, weights, totals, inverses, sums)
+
+    def _mixed(self, terms: Terms) -> np.ndarray:
+        """Return the weights of the kernels in both terms together, [n, m or more].
+
+        Each term of a row is proportional to the sum of squared distances by its own weights, which
+        are 1 / t_i for the broad one. Arrays of the terms are overwritten.
+        """
+        units, ratios, weights = terms.units, terms.ratios, terms.weights
+        far = units * max(1, len(self.centres) - 1) - terms.sums  # [n], over the variance
+        np.minimum(ratios, FLOAT32.max, out=ratios)
+        near = units * np.einsum("nm,nm->n", weights, ratios[:, : self.usual]) - terms.totals
+        both = np.array([terms.narrow, BROAD * terms.broad])  # [2, n]
+        both /= np.maximum([near, far], FLOAT32.tiny)
+        both /= np.maximum(both.max(axis=0), FLOAT32.tiny)
+        narrow, broad = both.astype(np.float32)[:, :, None]  # [n, 1] each
+        mixed = np.multiply(terms.inverses, broad, out=terms.inverses)  # [n, m or more]
+        mixed[:, : self.usual] += np.multiply(weights, narrow, out=weights)
+        return mixed
+
+    def _deviations(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
+        """Return the weighted sum of squared deviations of scaled rows from centres, [n, d]."""
+        middle, powers = self._powers  # [d], [m or more, 2 d]
+        rows = rows - middle  # [n, d], float64
+        first, second = np.split(weights @ powers, 2, axis=1)  # [n, d] each
+        squares = rows * (rows * _sums(weights)[:, None] - 2 * first) + second  # [n, d]
+        return np.maximum(squares, 0)
+
+    @cached_property
+    def _powers(self) -> tuple[np.ndarray, np.ndarray]:
+        """The middle of the usual centres [d], and centres about it and their squares.
+
+        These are [m or more, 2 d], in float32 unless that is too small for them; with the middle
+        taken off, float32 has digits enough.
+        """
+        middle = self.centres[: self.usual].mean(axis=0)  # [d]
+        about = self.centres - middle  # [m, d]
+        dtype = np.float32 if np.abs(about).max() < LARGE else np.float64
+        powers = np.zeros((self._kernels.shape[1], 2 * len(middle)), dtype)
+        powers[: len(about)] = np.concatenate([about, about**2], axis=1)
+        return middle, powers
 
     def _distances(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return units [n], 1 or above, and the t_i of scaled rows [n, d] in these, [n, m or more].
@@ -267,18 +325,6 @@ def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
 def _sums(rows: np.ndarray) -> np.ndarray:
     """Return the sum of each row [n, m], [n]; this is faster than `numpy.sum`."""
     return np.einsum("nm->n", rows)
-
-
-def _by_column(rows: np.ndarray, centres: np.ndarray, weights: np.ndarray) -> np.ndarray:
-    """Return the share of each column in weighted squared deviations from centres, [n, d]."""
-    total = weights.sum(axis=1, dtype=np.float64, keepdims=True)  # [n, 1]
-    weights = weights / total  # [n, m]
-    rows = rows.astype(np.float64)  # [n, d]
-    squares = rows**2 - 2 * rows * (weights @ centres) + weights @ centres**2  # [n, d]
-    squares = np.maximum(squares, 0)
-    total = squares.sum(axis=1, keepdims=True)  # [n, 1]
-    equal = 1 / rows.shape[1]
-    return np.where(total > 0, squares / np.where(total > 0, total, 1), equal)  # [n, d]
 
 
 def _within_fence(scores: np.ndarray) -> np.ndarray:

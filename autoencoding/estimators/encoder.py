@@ -65,7 +65,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return the numbers, float64 [n, d], of a data frame that has these columns."""
+        """Return the numbers, float32 [n, d], of a data frame that has these columns."""
         check_is_fitted(self)
         return self.columns_.encode(of_frame(pandas_frame(X)))
 

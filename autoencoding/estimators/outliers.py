@@ -209,7 +209,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
             0 or above; the sum of each row is `score_samples` without its sign.
         """
         data = self._checked(X)  # [n, numbers of a row]
-        parts = self._density.parts(self.model_, data)  # as data
+        _, parts = self._density.scores_and_parts(self.model_, data)  # as data
         return parts if self.encoder_ is None else self.encoder_.by_column(parts)
 
     def calibrate(self, X: ArrayLike, false_alarm_rate: float = 0.05) -> Self:

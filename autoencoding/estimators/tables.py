@@ -93,25 +93,20 @@ class TableModel:
 
     def results(self, table: Table) -> dict[str, pd.DataFrame]:
         """Return codes, reconstructions and outliers of a table by name, a row for each row."""
-        rows = self.columns.encode(table)  # [n, d]
+        rows, along = self.columns.encode(table), self._along(table)  # [n, d]
         codes = self.model.encode(rows)  # [n, hidden_dim]
         names = [f"code{number}" for number in range(codes.shape[1])]
-        scores = self.density.scores(self.model, rows)  # [n]
-        causes = self._causes(self.columns.of_columns(self.density.parts(self.model, rows)))
-        along = self._along(table)
         decoded = self.columns.decode(self.model.reconstruct(rows))
-        row, found = np.arange(len(scores)), scores > self.threshold  # [n] each
-        parts = {
+        scores, parts = self.density.scores_and_parts(self.model, rows)  # [n], [n, d]
+        row = pd.DataFrame({"row": np.arange(len(scores))})
+        found = pd.DataFrame({"score": scores, "outlier": scores > self.threshold})
+        causes = self._causes(self.columns.of_columns(parts))
+        tables = {
             "codes": [along, pd.DataFrame(codes, columns=names)],
             "reconstructions": [along, decoded.drop(columns=[*along], errors="ignore")],
-            "outliers": [
-                pd.DataFrame({"row": row}),
-                along,
-                pd.DataFrame({"score": scores, "outlier": found}),
-                causes,
-            ],
+            "outliers": [row, along, found, causes],
         }
-        return {name: pd.concat(tables, axis=1) for name, tables in parts.items()}
+        return {name: pd.concat(side, axis=1) for name, side in tables.items()}
 
     def _along(self, table: Table) -> pd.DataFrame:
         """Return the columns of a table that come along into the results."""
@@ -121,12 +116,12 @@ class TableModel:
 
     def _causes(self, parts: np.ndarray) -> pd.DataFrame:
         """Return the columns with most of each row's score, and their shares of it."""
-        order = np.argsort(-parts, axis=1, kind="stable")[:, :CAUSES]  # [n, causes]
-        total = np.maximum(parts.sum(axis=1, keepdims=True), 1e-30)  # [n, 1]
-        shares = np.take_along_axis(parts, order, axis=1) / total
-        names = np.array(self.columns.names, object)[order]  # [n, causes]
-        causes = {}
-        for number in range(order.shape[1]):
-            causes[f"cause{number + 1}"] = names[:, number]
-            causes[f"share{number + 1}"] = shares[:, number].round(4)
+        total = np.maximum(parts.sum(axis=1), 1e-30)  # [n]
+        left, every = parts.copy(), np.arange(len(parts))  # [n, columns], [n]
+        causes: dict[str, Any] = {}
+        for number in range(1, min(CAUSES, parts.shape[1]) + 1):
+            most = left.argmax(axis=1)  # [n]
+            causes[f"cause{number}"] = pd.Categorical.from_codes(most, self.columns.names)
+            causes[f"share{number}"] = (parts[every, most] / total).round(4)
+            left[every, most] = -1
         return pd.DataFrame(causes)

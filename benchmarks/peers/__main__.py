@@ -86,7 +86,10 @@ def of_call(
         for _ in range(times):
             function(data)
 
-    times = max(1, min(2000, int(CALLS / seconds(run, 1))))
+    first = seconds(run, 1)
+    times = min(2000, int(CALLS / first))
+    if not times:
+        return 1e6 * first
     run(times // 10)
     if question.threads == 1:
         return 1e6 * min(seconds(run, times) for _ in range(REPEATS)) / times

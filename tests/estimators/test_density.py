@@ -48,7 +48,7 @@ def test_the_narrow_term_is_a_mixture_of_students_distributions_but_for_a_consta
     kernels = [multivariate_t(c, found.variance * np.eye(3), df=1) for c in found.centres]
     densities = np.array([kernel.pdf(rows) for kernel in kernels])  # [m, n]
     densities[densities.argmax(axis=0), np.arange(20)] = 0  # the nearest is left out
-    narrow, _, _ = found._terms(*found._distances(rows))
+    narrow, _ = found.terms(rows)
     assert np.ptp(narrow + np.log(densities[: found.usual].sum(axis=0)) / 2) < 1e-5
 
 
@@ -84,7 +84,7 @@ def test_rows_as_large_as_float32_goes_have_finite_scores_and_parts(size, share)
     rows[wild] *= np.float32(size)
     made_of_them[wild] = 0
     found = Density.about(rows, made_of_them)
-    scores, parts = found.of_scaled(rows), found._block_parts(rows)
+    scores, parts = found.of_scaled(rows), found._block_parts(rows)[1]
     assert np.isfinite(scores).all()
     assert scores.min() >= 0
     assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-6)
@@ -123,13 +123,32 @@ def test_the_parts_of_columns_add_up_and_what_is_far_in_one_is_its_part(d):
     found = Density.about(rows, centres)
     moved = rows[:20].copy()
     moved[np.arange(20), np.arange(20) % d] += 50
-    parts = np.concatenate([found._block_parts(block) for block in (rows, moved)])  # [n, d]
+    parts = np.concatenate([found._block_parts(block)[1] for block in (rows, moved)])  # [n, d]
     scores = found.of_scaled(np.concatenate([rows, moved]))  # [n]
     assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-9)
     assert parts.min() >= 0
     assert np.array_equal(parts[60:].argmax(axis=1), np.arange(20) % d)
     same = Density.about(np.zeros((5, 4), np.float32), np.zeros((5, 4), np.float32))
-    assert np.ptp(same._block_parts(np.zeros((1, 4), np.float32))) == 0
+    assert np.ptp(same._block_parts(np.zeros((1, 4), np.float32))[1]) == 0
+
+
+@pytest.mark.parametrize("usual", [60, 40])
+@pytest.mark.parametrize("middle", [0.0, 300.0])
+def test_the_parts_are_shares_of_each_term_by_its_weighted_squared_deviations(usual, middle):
+    rows, centres = made(60, 5)
+    found = Density(centres.astype(float) + middle, usual, 0.5)
+    rows = rows.astype(float) + middle
+    t = 1 + ((rows[:, None] - found.centres) ** 2).sum(2) / 0.5  # [60, 60]
+    t[np.arange(60), t.argmin(axis=1)] = np.inf
+    expected = np.zeros((60, 5))
+    for weights, power, share in ((t**-3.0, 3, 1), (1 / t, 1, 0.3)):
+        m = usual if power == 3 else 60
+        term = -np.log(weights[:, :m].mean(axis=1)) / power  # [60]
+        squares = np.einsum("nm,nmd->nd", weights[:, :m], (rows[:, None] - found.centres[:m]) ** 2)
+        expected += share * (term / squares.sum(axis=1))[:, None] * squares
+    scores, parts = found._block_parts(rows)
+    assert np.array_equal(scores, found.of_scaled(rows))
+    assert parts == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
 
 def test_a_row_has_the_same_score_to_the_bit_whatever_rows_come_with_it():
@@ -181,4 +200,9 @@ def test_centres_are_halfway_to_what_a_model_reconstructs_and_json_keeps_every_b
         assert found.centres[order[0]] == pytest.approx(expected[order[1]], abs=1e-4)
         again = Density.from_json(json.loads(json.dumps(found.to_json())), 64)
         assert np.array_equal(again.scores(model, DIGITS), found.scores(model, DIGITS))
-        assert np.array_equal(again.parts(model, DIGITS), found.parts(model, DIGITS))
+        for one, other in zip(
+            again.scores_and_parts(model, DIGITS),
+            found.scores_and_parts(model, DIGITS),
+            strict=True,
+        ):
+            assert np.array_equal(one, other)
