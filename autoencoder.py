@@ -8,6 +8,7 @@ makes training fast and safe in `autoencoding/training/`.
 from __future__ import annotations
 
 import contextlib
+import functools
 import math
 import os
 import zlib
@@ -38,6 +39,7 @@ from autoencoding.session import collector_paused, default_config, require_no_fo
 from autoencoding.training import loop
 from autoencoding.training.run import TRAINED, Run
 from autoencoding.training.state import TrainingState
+from autoencoding.training.steps import Steps
 
 PARTS = {
     "network": NETWORKS,
@@ -215,6 +217,7 @@ class Autoencoder:
         dims = self.input_dim, self.hidden_dim, self.target_dim
         self._multiplications = self.network.multiplications(*dims)
         # a penalty belongs to a whole row, so that its error is summed over the row's entries
+        self._compiles = self.network.compiles and self.loss_function.compiles
         self._summed_entries = self.target_dim if self.code.stochastic else 1
         square = self.target_dim == self.input_dim and not self.condition_dim
         registry.require_compatible(
@@ -259,20 +262,18 @@ class Autoencoder:
         self._row_errors = self._errors(self._scaled, self._pass)  # [n]
         self.loss = tf.identity(self._loss(tf.reduce_mean(self._row_errors)), name="loss")  # []
         self.rate = variables.scalar("learning_rate", self.learning_rate)  # []
-        errors = self._row_errors  # [n]
         if self._random_numbers:
             self._taken_steps = variables.scalar("steps", 0)  # []
             self._planned_steps = variables.scalar("planned_steps", 0.0)  # []
-            errors = self._training_errors(self._scaled)  # [n]
-        training_loss = self.loss_function.from_mean(tf.reduce_mean(errors))  # []
         self._weights = tf1.trainable_variables()
         optimizer = OPTIMIZERS[self.optimizer](self.rate)  # RMSProp, as in the listing
         self._update = Update(optimizer, self.rate, self.weight_decay, self.clip_norm)
-        gradients = tf.gradients(training_loss, self._weights)
-        self.train_op = self._update(gradients, self._weights, name="train_op")
-
-        compiles = self.network.compiles and self.loss_function.compiles
-        self._loop = loop.build(self._step, self.rate, widths, compiles)
+        n = tf.shape(self.x)[:1]  # [1]
+        even = tf.fill(n, 1 / tf.cast(n[0], tf.float32))  # [n]
+        weight = tf1.placeholder_with_default(even, [None], name="row_weight")  # [n]
+        error, self.train_op = self._step(self._scaled, weight, name="train_op")
+        inputs = {name: self._scaled[name] for name in widths}
+        self._steps = Steps(inputs, weight, error, self.train_op, self.rate)
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
         self._mean_losses = self._loss(self._mean_errors)  # [m]
         self._baselines = Baselines(self.target_dim, self.hidden_dim)  # saved with the model
@@ -281,13 +282,30 @@ class Autoencoder:
         self.saver = tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
         self.init = tf1.global_variables_initializer()
 
-    def _step(self, batch: dict[str, tf.Tensor], weight: tf.Tensor) -> tf.Tensor:
-        """Take one step of the loop on scaled inputs [batch, d]; return the mean error []."""
+    def _step(
+        self, batch: dict[str, tf.Tensor], weight: tf.Tensor, name: str | None = None
+    ) -> tuple[tf.Tensor, tf.Operation]:
+        """Take one step on scaled inputs [n, d], of so much weight each [n].
+
+        Returns the mean error [], and the operation that takes the step.
+        """
         with tf.GradientTape() as tape:
             mean = tf.reduce_sum(weight * self._training_errors(batch))  # []
             training_loss = self.loss_function.from_mean(mean)  # []
-        self._update(tape.gradient(training_loss, self._weights), self._weights)
-        return mean
+        gradients = tape.gradient(training_loss, self._weights)
+        return mean, self._update(gradients, self._weights, name=name)
+
+    @functools.cached_property
+    def _loop(self) -> loop.Loop:
+        """The loop of many steps in the graph, made when it is first needed."""
+        widths = {name: math.prod(shape) for name, shape in self._shapes.items()}
+        self.graph._unsafe_unfinalize()  # until the loop is there
+        with collector_paused(), self.graph.as_default():
+            made = loop.build(
+                lambda *batch: self._step(*batch)[0], self.rate, widths, self._compiles
+            )
+        self.graph.finalize()
+        return made
 
     def _training_errors(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
         """Return row errors [n] of scaled inputs, with the noise and sampling of training."""
@@ -297,8 +315,10 @@ class Autoencoder:
         done = tf.cast(number - 1, tf.float32) / tf.maximum(self._planned_steps, 1.0)  # []
         step = TrainingStep(self._random_seed("code", number), done)
         seed = self._random_seed("corruption", number)
-        corrupted = self._corrupt(batch["x"], seed)  # [n, input_dim]
-        return self._errors(batch, self._forward({**batch, "x": corrupted}, step), step)  # [n]
+        with tf.control_dependencies([number]):  # count also where no random number is drawn
+            corrupted = self._corrupt(batch["x"], seed)  # [n, input_dim]
+            forward = self._forward({**batch, "x": corrupted}, step)
+            return self._errors(batch, forward, step)  # [n]
 
     def _corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return scaled rows [n, input_dim] corrupted, if the model has a corruption."""

@@ -35,9 +35,12 @@ def default_config() -> tf1.ConfigProto:
 
 
 def make_call(
-    session: tf1.Session, fetches: Sequence[tf.Tensor], feeds: Sequence[tf.Tensor]
+    session: tf1.Session,
+    fetches: Sequence[tf.Tensor],
+    feeds: Sequence[tf.Tensor],
+    targets: Sequence[tf.Operation] = (),
 ) -> Call:
-    """Return a function that fetches tensors, given an array for each feed.
+    """Return a function that fetches tensors and runs operations, given an array for each feed.
 
     `Session.run` takes 0.1 ms to look fetches and feeds up and to wake another thread. This takes
     a twentieth of that, by `_make_callable_from_options`, which is not public, and in the thread
@@ -45,7 +48,7 @@ def make_call(
     """
     fed = {feed: position for position, feed in enumerate(feeds)}
     asked = [fetch for fetch in fetches if fetch not in fed]
-    call = _make_call(session, asked, feeds) if asked else None
+    call = _make_call(session, asked, feeds, targets) if asked or targets else None
     if call and len(asked) == len(fetches):
         return call
 
@@ -57,13 +60,19 @@ def make_call(
 
 
 def _make_call(
-    session: tf1.Session, fetches: Sequence[tf.Tensor], feeds: Sequence[tf.Tensor]
+    session: tf1.Session,
+    fetches: Sequence[tf.Tensor],
+    feeds: Sequence[tf.Tensor],
+    targets: Sequence[tf.Operation],
 ) -> Call:
     make = getattr(session, "_make_callable_from_options", None)
     if make is None:
-        return session.make_callable(list(fetches), list(feeds))
+        run = session.make_callable([*fetches, *targets], list(feeds))
+        return lambda *arrays: run(*arrays)[: len(fetches)]
     options = config_pb2.CallableOptions(
-        fetch=[tensor.name for tensor in fetches], feed=[tensor.name for tensor in feeds]
+        fetch=[tensor.name for tensor in fetches],
+        feed=[tensor.name for tensor in feeds],
+        target=[operation.name for operation in targets],
     )
     denormals = _denormals()
     if denormals is None:

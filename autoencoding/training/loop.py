@@ -6,11 +6,14 @@ from collections.abc import Callable
 from functools import partial
 from typing import Any, NamedTuple
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 Inputs = dict[str, tf.Tensor]
 StepFunction = Callable[[Inputs, tf.Tensor], tf.Tensor]
+# (arrays [K, batch, ...] to feed, rates [K], steps) -> errors [K]
+TakeSteps = Callable[[dict[tf.Tensor, Any], np.ndarray, int], np.ndarray]
 
 # What compiling saves, in seconds: on each step, whose operations need no dispatching one by one,
 # and on each multiplication, since what follows it is fused; but XLA draws random numbers one by
@@ -32,6 +35,11 @@ class Loop(NamedTuple):
     compiled_even: tf.Tensor | None  # [K]; rows of a batch have the same share, and none is fed
     compiled: tf.Tensor | None  # [K]
     plain: tf.Tensor  # [K]
+
+    def caller(self, session: tf1.Session, fetch: tf.Tensor, feeds: list[tf.Tensor]) -> TakeSteps:
+        """Return a function that takes the steps of a call, [K] rates, and returns their errors."""
+        call = session.make_callable(fetch, [*feeds, self.rate, self.steps])
+        return lambda feed, rates, steps: call(*feed.values(), rates, np.int32(steps))
 
 
 def worth_compiling(steps: int, flops: float, draws: int) -> bool:

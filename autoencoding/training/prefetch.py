@@ -12,6 +12,7 @@ import tensorflow as tf
 from autoencoding.data.rows import Chunk, Rows, joined
 from autoencoding.training.loop import Loop
 from autoencoding.training.state import TrainingState
+from autoencoding.training.steps import Steps
 from batching import PADDING, batches, calls
 
 CALL_BYTES = 1 << 24  # of float32 rows
@@ -25,7 +26,7 @@ class Call(NamedTuple):
     """The fetch and feed of a session's call, but for the learning rates."""
 
     steps: int
-    fetch: tf.Tensor  # [K]
+    fetch: tf.Tensor  # [K], or [] of one step after another
     feed: dict[tf.Tensor, Any]
 
 
@@ -55,7 +56,7 @@ class Prefetcher:
 
     def __init__(
         self,
-        loop: Loop,
+        loop: Loop | Steps,
         rows: Rows,
         state: TrainingState,
         multiplications: int,

@@ -23,7 +23,7 @@ from autoencoding.data.rows import Chunk, Rows, check, split
 from autoencoding.parts import variables
 from autoencoding.parts.optimizers import warm_up
 from autoencoding.saving import checkpoints
-from autoencoding.training import loop
+from autoencoding.training import loop, steps
 from autoencoding.training.interrupts import postponed_interrupt
 from autoencoding.training.prefetch import Call, Prefetcher
 from autoencoding.training.reporting import Reports
@@ -101,8 +101,9 @@ class Run:
             variables.write(model.session, planned)  # where the graph has it
             self._read = variables.reader(model.session)
             self._read_trained = variables.reader(model.session, TRAINED)
+            taken_by = model._loop if self.state.looped else model._steps
             self.rows_ahead = Prefetcher(
-                model._loop, self.rows, self.state, model._multiplications, self._scale
+                taken_by, self.rows, self.state, model._multiplications, self._scale
             )
             self._stack = self._stack.pop_all()
         return self
@@ -149,7 +150,9 @@ class Run:
             state.warm_starts = model._state.warm_starts + 1
         flops = 6.0 * model._multiplications * n_rows
         pays = loop.worth_compiling(state.steps_per_epoch, flops, model._random_numbers * n_rows)
-        state.compiled = pays and model._loop.compiled is not None
+        state.compiled = pays and model._compiles
+        few = state.steps_per_epoch <= steps.FEW and model._compiles
+        state.looped = state.compiled or not few
         return state
 
     def _resumed(self, sizes: tuple[int, int, int]) -> TrainingState:
@@ -176,8 +179,8 @@ class Run:
             reached = self._read()
             for name, value in reached.items():
                 if not np.isfinite(value).all():
-                    steps = self.state.step
-                    raise FloatingPointError(f"{name} is not finite after {steps} steps; {ADVICE}")
+                    taken = self.state.step
+                    raise FloatingPointError(f"{name} is not finite after {taken} steps; {ADVICE}")
             return {**reached, **self._rest(reached)}
         except BaseException:
             variables.write(self.model.session, kept)
@@ -193,16 +196,16 @@ class Run:
 
     def _train_on(self, call: Call) -> None:
         """Take the steps of a call, and record their losses."""
-        state, feeds, k = self.state, self.model._loop, call.steps
+        state, k = self.state, call.steps
         progress = state.progress(k)  # [k]
         factors = self.model.schedule.factors(progress, state.monitored)  # [k]
         rates = self.model.learning_rate * (warm_up(progress, self.model.warm_up) * factors)  # [k]
         padded = np.zeros(self.rows_ahead.length, np.float32)  # [K]
         padded[:k] = rates
-        feed = {**call.feed, feeds.rate: padded, feeds.steps: np.int32(k)}
         if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
-            self._run_call = self.model.session.make_callable(call.fetch, list(feed))
-        errors = self._run_call(*feed.values())[:k]  # [k]
+            loop = self.rows_ahead.loop
+            self._run_call = loop.caller(self.model.session, call.fetch, list(call.feed))
+        errors = self._run_call(call.feed, padded, k)[:k]  # [k]
         if not np.isfinite(errors).all():
             first = int(np.argmin(np.isfinite(errors)))
             epoch, step = divmod(state.step + first, state.steps_per_epoch)

@@ -24,6 +24,7 @@ class TrainingState:
     epochs: int  # the planned total, on which the schedule depends
     seed: int  # of the order of rows
     compiled: bool  # whether the loop is, which changes the last bits of the weights
+    looped: bool = True  # whether steps are taken in a loop in the graph, which changes them, too
     warm_starts: int = 0  # runs before this one whose weights it began with
     step: int = 0  # steps taken
     error_sum: float = 0.0  # of the present epoch: mean errors times the batches' shares of rows
