@@ -5,7 +5,8 @@
 
 Each peer is a process of its own, and they take turns, so that a machine that slows down slows all
 of them; `benchmarks/requirements.txt` says what they need. All train with RMSProp on the RMSE of
-the same normal data, through one tanh layer and back or through a stack with one inmost. A step is
+the same normal data, through one tanh layer and back or through a stack with one inmost, or on the
+bound of a variational model. A step is
 the time of twice as many steps less the time of so many, each the fastest of three, after a
 warm-up: what a call of `train` or `fit` costs once, compilation included, is no step's.
 
@@ -35,6 +36,7 @@ CASES = {
     "wide-100": Case(1024, 100, 100, 5_000),
     "wide-1000": Case(1024, 100, 1000, 5_000),
     "stack-200": Case(784, 30, 200, 5_000, (1000, 500, 250)),
+    "variational-100": Case(784, 20, 100, 5_000, (512,), variational=True),
 }
 
 

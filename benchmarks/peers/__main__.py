@@ -64,6 +64,8 @@ def of_step(peer: ModuleType, case: Case, runs: dict[Case, Run]) -> float:
     """Return the microseconds of a step; a case that is new is warmed up first."""
     if case.layers and not getattr(peer, "LAYERS", True):
         return float("nan")
+    if case.variational and not getattr(peer, "VARIATIONAL", False):
+        return float("nan")
     steps = case.steps(peer.OVERHEAD, peer.PARTS)
     if case not in runs:
         runs[case] = peer.trainer(case.data(), case)

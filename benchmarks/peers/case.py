@@ -7,7 +7,7 @@ from itertools import pairwise
 
 import numpy as np
 
-MICROSECONDS = 200_000  # that the steps of one call take, roughly
+MICROSECONDS = 1_000_000  # that the steps of one call take, roughly
 
 
 @dataclass(frozen=True)
@@ -22,6 +22,9 @@ class Case:
         Rows of a step and of the data.
     layers : tuple of int
         Widths of ELUs between rows and code, mirrored on the way back; the code is of tanh units.
+    variational : bool
+        Whether the code is drawn, from means and log-variances, and the layers are of ReLUs: the
+        loss is the negative evidence lower bound of pixels from 0 to 1 (Kingma & Welling 2014).
     """
 
     width: int
@@ -29,22 +32,27 @@ class Case:
     batch: int
     rows: int
     layers: tuple[int, ...] = ()
+    variational: bool = False
 
     def __str__(self) -> str:
         widths = "->".join(map(str, (self.width, *self.layers, self.hidden)))
-        return f"{widths}, batch {self.batch}, {self.rows} rows"
+        kind = "variational " if self.variational else ""
+        return f"{kind}{widths}, batch {self.batch}, {self.rows} rows"
 
     @property
     def sizes(self) -> list[tuple[int, int]]:
         """Inputs and outputs of every layer."""
         way = (self.width, *self.layers, self.hidden)
-        return [*pairwise(way), *pairwise(way[::-1])]
+        there, back = list(pairwise(way)), list(pairwise(way[::-1]))
+        if self.variational:
+            there[-1] = there[-1][0], 2 * self.hidden
+        return [*there, *back]
 
     @property
     def activations(self) -> list[str]:
         """Of every layer."""
-        between = ["elu"] * len(self.layers)
-        return [*between, "tanh", *between, "linear"]
+        between = ["relu" if self.variational else "elu"] * len(self.layers)
+        return [*between, "linear" if self.variational else "tanh", *between, "linear"]
 
     @property
     def epoch(self) -> int:
@@ -70,8 +78,13 @@ class Case:
         return self.epoch * max(2, round(expected / self.epoch))
 
     def data(self) -> np.ndarray:
-        """Normal data [rows, width] float32 with the project's standard deviation, 1/8."""
+        """Normal data [rows, width] float32 with the project's standard deviation, 1/8.
+
+        Those of a variational model are uniform from 0 to 1.
+        """
         generator = np.random.default_rng(0)
+        if self.variational:
+            return generator.random((self.rows, self.width), np.float32)  # [rows, width]
         return generator.standard_normal((self.rows, self.width), np.float32) / 8  # [rows, width]
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from functools import partial
 
 import jax
@@ -14,25 +14,43 @@ from benchmarks.peers.case import Case
 VERSION = f"JAX {jax.__version__}"
 OVERHEAD = 1.0
 PARTS = False
+VARIATIONAL = True
 
-KINDS = {"elu": jax.nn.elu, "tanh": jnp.tanh, "linear": lambda x: x}
+KINDS = {"elu": jax.nn.elu, "relu": jax.nn.relu, "tanh": jnp.tanh, "linear": lambda x: x}
 
 Parameters = tuple[jax.Array, ...]  # weights and biases by turns
 State = tuple[Parameters, Parameters]  # weights, and the mean squares of their gradients
 
 
-def rmse(weights: Parameters, x: jax.Array, case: Case) -> jax.Array:
-    """Root of the mean square [] between rows x [batch, width] and their reconstructions."""
-    hidden = x  # [batch, width]
-    for matrix, bias, name in zip(weights[::2], weights[1::2], case.activations, strict=True):
-        hidden = KINDS[name](hidden @ matrix + bias)  # [batch, outputs]
-    return jnp.sqrt(jnp.mean(jnp.square(x - hidden)))  # []
+def passed(weights: Parameters, x: jax.Array, names: Sequence[str]) -> jax.Array:
+    """What layers with these activations make of x [batch, inputs]."""
+    for matrix, bias, name in zip(weights[::2], weights[1::2], names, strict=True):
+        x = KINDS[name](x @ matrix + bias)  # [batch, outputs]
+    return x
 
 
-def step(state: State, x: jax.Array, case: Case) -> tuple[State, jax.Array]:
-    """RMSProp on one batch [batch, width]; also its loss []."""
+def loss_of(weights: Parameters, x: jax.Array, key: jax.Array, case: Case) -> jax.Array:
+    """Root of the mean square [] between rows x [batch, width] and their reconstructions.
+
+    Of a variational model, the negative evidence lower bound of a row.
+    """
+    half, names = len(weights) // 2, case.activations
+    hidden = passed(weights[:half], x, names[: half // 2])  # [batch, hidden or twice that]
+    if not case.variational:
+        output = passed(weights[half:], hidden, names[half // 2 :])  # [batch, width]
+        return jnp.sqrt(jnp.mean(jnp.square(x - output)))  # []
+    mean, log_variance = jnp.split(hidden, 2, axis=1)  # [batch, hidden] each
+    code = mean + jnp.exp(0.5 * log_variance) * jax.random.normal(key, mean.shape)
+    output = passed(weights[half:], code, names[half // 2 :])  # [batch, width], logits
+    entropy = jnp.sum(jax.nn.softplus(output) - x * output, axis=1)  # [batch]
+    divergence = 0.5 * jnp.sum(mean**2 + jnp.exp(log_variance) - log_variance - 1, axis=1)
+    return jnp.mean(entropy + divergence)  # []
+
+
+def step(state: State, batch: tuple[jax.Array, jax.Array], case: Case) -> tuple[State, jax.Array]:
+    """RMSProp on one batch [batch, width], with a key of its own; also its loss []."""
     weights, squares = state
-    loss, gradients = jax.value_and_grad(rmse)(weights, x, case)
+    loss, gradients = jax.value_and_grad(loss_of)(weights, *batch, case)
     squares = jax.tree.map(lambda s, g: s + 0.1 * (g * g - s), squares, gradients)
     weights = jax.tree.map(
         lambda w, s, g: w - 0.001 * g * jax.lax.rsqrt(s + 1e-10), weights, squares, gradients
@@ -45,7 +63,8 @@ def epoch(state: State, data: jax.Array, key: jax.Array, case: Case) -> tuple[St
     """One epoch over the data [rows, width]; also the mean of its losses []."""
     rows = data[jax.random.permutation(key, len(data))]  # [rows, width]
     batches = rows.reshape(-1, case.batch, case.width)  # [steps, batch, width]
-    state, losses = jax.lax.scan(partial(step, case=case), state, batches)  # losses [steps]
+    keys = jax.random.split(key, len(batches))  # [steps]
+    state, losses = jax.lax.scan(partial(step, case=case), state, (batches, keys))
     return state, jnp.mean(losses)
 
 

@@ -4,18 +4,22 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from functools import cache
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
 from autoencoder import Autoencoder
 from autoencoding import AutoencoderOutlierDetector
+from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts.networks import Dense
+from autoencoding.parts.scaling import Range
 from benchmarks.peers.case import Case
 
 VERSION = f"TensorFlow {tf.__version__}"
 OVERHEAD = 1.0
 PARTS = False
+VARIATIONAL = True
 
 
 def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
@@ -23,10 +27,12 @@ def trainer(data: np.ndarray, case: Case) -> Callable[[int], object]:
 
     @cache
     def model(epochs: int) -> Autoencoder:
-        network = Dense(case.layers)
-        return Autoencoder(
-            case.width, case.hidden, epochs, network=network, seed=0, checkpoint=None
-        )
+        options: dict[str, Any] = {"network": Dense(case.layers)}
+        kind: type[Autoencoder] = Autoencoder
+        if case.variational:
+            kind = VariationalAutoencoder
+            options = {"layers": case.layers, "loss": "bce", "scaling": Range(0, 1)}
+        return kind(case.width, case.hidden, epochs, seed=0, checkpoint=None, **options)
 
     return lambda steps: model(steps // case.epoch).train(data, case.batch, verbose=False)
 

@@ -13,13 +13,17 @@ from benchmarks.peers.case import Case
 VERSION = f"PyTorch {torch.__version__}"
 OVERHEAD = 500.0
 PARTS = True
+VARIATIONAL = True
 
 Step = Callable[[torch.Tensor], None]
 
 
 def layers(case: Case) -> list[torch.nn.Module]:
     """New layers and activations, by turns."""
-    kinds = {"elu": torch.nn.ELU, "tanh": torch.nn.Tanh, "linear": torch.nn.Identity}
+    kinds = {
+        **{"elu": torch.nn.ELU, "relu": torch.nn.ReLU},
+        **{"tanh": torch.nn.Tanh, "linear": torch.nn.Identity},
+    }
     pairs = zip(case.sizes, case.activations, strict=True)
     return [module for size, name in pairs for module in (torch.nn.Linear(*size), kinds[name]())]
 
@@ -27,12 +31,27 @@ def layers(case: Case) -> list[torch.nn.Module]:
 def stepper(case: Case) -> Step:
     """A new model's step on rows x [batch, width]."""
     model = torch.nn.Sequential(*layers(case))
+    half = 2 * len(case.layers) + 2
+    encoder, decoder = model[:half], model[half:]
     optimizer = torch.optim.RMSprop(model.parameters(), lr=0.001, alpha=0.9)
+
+    def variational(x: torch.Tensor) -> torch.Tensor:
+        mean, log_variance = encoder(x).chunk(2, dim=1)  # [batch, hidden] each
+        code = mean + torch.exp(0.5 * log_variance) * torch.randn_like(mean)  # [batch, hidden]
+        entropy = torch.nn.functional.binary_cross_entropy_with_logits(
+            decoder(code), x, reduction="sum"
+        )  # []
+        parts = mean**2 + torch.exp(log_variance) - log_variance - 1  # [batch, hidden]
+        return (entropy + 0.5 * torch.sum(parts)) / len(x)  # []
+
+    def rmse(x: torch.Tensor) -> torch.Tensor:
+        return torch.sqrt(torch.mean(torch.square(x - model(x))))  # []
+
+    loss_of = variational if case.variational else rmse
 
     def step(x: torch.Tensor) -> None:
         optimizer.zero_grad()
-        loss = torch.sqrt(torch.mean(torch.square(x - model(x))))  # []
-        loss.backward()
+        loss_of(x).backward()
         optimizer.step()
 
     return step

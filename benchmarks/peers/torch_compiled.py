@@ -8,10 +8,10 @@ import numpy as np
 import torch
 
 from benchmarks.peers.case import Case
-from benchmarks.peers.torch import OVERHEAD, PARTS, loop, stepper
+from benchmarks.peers.torch import OVERHEAD, PARTS, VARIATIONAL, loop, stepper
 from benchmarks.peers.torch import VERSION as EAGER
 
-__all__ = ["OVERHEAD", "PARTS", "VERSION", "trainer"]
+__all__ = ["OVERHEAD", "PARTS", "VARIATIONAL", "VERSION", "trainer"]
 
 VERSION = f"{EAGER}, torch.compile"
 
