@@ -29,7 +29,6 @@ REFERENCES = 2000  # rows, at most, that have a kernel each
 BROAD = 0.3  # weight of the broad kernels beside the narrow ones
 BLOCK = 256  # rows that are scored together, always as many, so that all have the same bits
 FEW = (2, 4, 8, 16)  # but few rows in as few of these as have the same bits
-LARGE = 1e15  # square root of what 2,000 of are within float32
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
 
@@ -111,7 +110,7 @@ class Density:
 
     def scores(self, model: Autoencoder, data: RowsLike) -> np.ndarray:
         """Return the score of each raw row [n, d], [n]; `model` is the one that this is of."""
-        rows = _fetched(model, model._scaled["target"], data)
+        rows = fetched(model, model._scaled["target"], data)
         scores = [self.of_scaled(chunk) for chunk in rows]  # [m] each
         return scores[0] if len(scores) == 1 else np.concatenate(scores)  # [n]
 
@@ -122,19 +121,8 @@ class Density:
 
     def terms(self, rows: np.ndarray) -> np.ndarray:
         """Return both terms of the score of scaled rows, float32 [n, d], unweighted, [2, n]."""
-        parts = [self._block_terms(block) for block in _blocks(rows)]  # [2, block] each
+        parts = [self._block_terms(block) for block in blocks(rows)]  # [2, block] each
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
-
-    def scores_and_parts(self, model: Autoencoder, data: RowsLike) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores [n] of raw rows [n, d], and the parts of columns in them, [n, d].
-
-        Each term of the score is shared out by the squared deviations in each column from the
-        centres, each of which counts by its share in the mean.
-        """
-        chunks = _fetched(model, model._scaled["target"], data)
-        blocks = [self._block_parts(block) for chunk in chunks for block in _blocks(chunk)]
-        scores, parts = (np.concatenate(arrays) for arrays in zip(*blocks, strict=True))
-        return scores, parts  # [n], [n, d]
 
     @cached_property
     def _few(self) -> int:
@@ -142,7 +130,7 @@ class Density:
 
         Libraries for products of matrices may round small ones otherwise, each in its own way.
         """
-        block = _padded(self.centres[:BLOCK].astype(np.float32), BLOCK)  # [BLOCK, d]
+        block = padded(self.centres[:BLOCK].astype(np.float32), BLOCK)  # [BLOCK, d]
         expected = self._terms_of(block)  # [2, BLOCK]
         for n in FEW:
             if np.array_equal(self._terms_of(block[:n]), expected[:, :n]):
@@ -154,24 +142,13 @@ class Density:
         return self._few if n <= FEW[-1] and n <= self._few else BLOCK
 
     def _block_terms(self, rows: np.ndarray) -> np.ndarray:
-        return self._terms_of(_padded(rows, self._size(len(rows))))[:, : len(rows)]  # [2, n]
+        return self._terms_of(padded(rows, self._size(len(rows))))[:, : len(rows)]  # [2, n]
 
     def _terms_of(self, block: np.ndarray) -> np.ndarray:
-        terms = self._terms(block)
+        terms = self.in_detail(block)
         return np.array([terms.narrow, terms.broad])  # [2, block]
 
-    def _block_parts(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-        """Return the scores of scaled rows [n], and their parts [n, d]."""
-        block = _padded(rows, BLOCK)  # [BLOCK, d]
-        terms = self._terms(block)
-        scores = terms.narrow + BROAD * terms.broad  # [BLOCK]
-        deviations = self._deviations(block, self._mixed(terms))  # [BLOCK, d]
-        total = deviations.sum(axis=1, keepdims=True)  # [BLOCK, 1]
-        even = np.full(1, 1 / block.shape[1])
-        shares = np.where(total > 0, deviations / np.where(total > 0, total, 1), even)
-        return scores[: len(rows)], (scores[:, None] * shares)[: len(rows)]
-
-    def _terms(self, rows: np.ndarray) -> Terms:
+    def in_detail(self, rows: np.ndarray) -> Terms:
         """Return both terms of the score of scaled rows [n, d], and what they are made of.
 
         The narrow weight of the nearest that counts is 1: not all are too small for float32.
@@ -179,56 +156,16 @@ class Density:
         units, ratios = self._distances(rows)  # [n], [n, m or more]
         far = np.log(units)  # [n]
         inverses = np.reciprocal(ratios)  # [n, m or more]
-        sums = _sums(inverses)  # [n]
+        sums = sums_of(inverses)  # [n]
         broad = far - np.log(sums / len(self.centres))  # [n]
         weights = np.log(ratios[:, : self.usual])  # [n, usual]
         least = weights.min(axis=1)  # [n]
         weights -= least[:, None]
         weights *= np.float32(-self.power)
         np.exp(weights, out=weights)
-        totals = _sums(weights)  # [n]
+        totals = sums_of(weights)  # [n]
         narrow = far + least - np.log(totals / self.usual) / self.power  # [n]
         return Terms(units, ratios, narrow, broad, weights, totals, inverses, sums)
-
-    def _mixed(self, terms: Terms) -> np.ndarray:
-        """Return the weights of the kernels in both terms together, [n, m or more].
-
-        Each term of a row is proportional to the sum of squared distances by its own weights, which
-        are 1 / t_i for the broad one. Arrays of the terms are overwritten.
-        """
-        units, ratios, weights = terms.units, terms.ratios, terms.weights
-        far = units * max(1, len(self.centres) - 1) - terms.sums  # [n], over the variance
-        np.minimum(ratios, FLOAT32.max, out=ratios)
-        near = units * np.einsum("nm,nm->n", weights, ratios[:, : self.usual]) - terms.totals
-        both = np.array([terms.narrow, BROAD * terms.broad])  # [2, n]
-        both /= np.maximum([near, far], FLOAT32.tiny)
-        both /= np.maximum(both.max(axis=0), FLOAT32.tiny)
-        narrow, broad = both.astype(np.float32)[:, :, None]  # [n, 1] each
-        mixed = np.multiply(terms.inverses, broad, out=terms.inverses)  # [n, m or more]
-        mixed[:, : self.usual] += np.multiply(weights, narrow, out=weights)
-        return mixed
-
-    def _deviations(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
-        """Return the weighted sum of squared deviations of scaled rows from centres, [n, d]."""
-        middle, powers = self._powers  # [d], [m or more, 2 d]
-        rows = rows - middle  # [n, d], float64
-        first, second = np.split(weights @ powers, 2, axis=1)  # [n, d] each
-        squares = rows * (rows * _sums(weights)[:, None] - 2 * first) + second  # [n, d]
-        return np.maximum(squares, 0)
-
-    @cached_property
-    def _powers(self) -> tuple[np.ndarray, np.ndarray]:
-        """The middle of the usual centres [d], and centres about it and their squares.
-
-        These are [m or more, 2 d], in float32 unless that is too small for them; with the middle
-        taken off, float32 has digits enough.
-        """
-        middle = self.centres[: self.usual].mean(axis=0)  # [d]
-        about = self.centres - middle  # [m, d]
-        dtype = np.float32 if np.abs(about).max() < LARGE else np.float64
-        powers = np.zeros((self._kernels.shape[1], 2 * len(middle)), dtype)
-        powers[: len(about)] = np.concatenate([about, about**2], axis=1)
-        return middle, powers
 
     def _distances(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
         """Return units [n], 1 or above, and the t_i of scaled rows [n, d] in these, [n, m or more].
@@ -284,11 +221,11 @@ def scaled_and_made(model: Autoencoder, rows: RowsLike) -> tuple[np.ndarray, np.
     """Return raw rows scaled, and their scaled reconstructions, float32 [m, d] each."""
     reconstruction, _ = model._scaled_of[model.decoded.name]
     tensors = model._scaled["target"], reconstruction
-    scaled, made = (np.concatenate([*_fetched(model, t, rows)]) for t in tensors)  # [m, d] each
+    scaled, made = (np.concatenate([*fetched(model, t, rows)]) for t in tensors)  # [m, d] each
     return scaled, made
 
 
-def _fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:
+def fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:
     """Yield what a scaled tensor is for raw rows, chunk by chunk, float32 [m, d], finite."""
     model._require_trained()
     for chunk in model._of_rows.chunks(data):
@@ -298,13 +235,13 @@ def _fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[
         yield values
 
 
-def _blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
+def blocks(rows: np.ndarray) -> Iterator[np.ndarray]:
     """Cut rows [n, d] into blocks of at most `BLOCK`."""
     for start in range(0, len(rows), BLOCK):
         yield rows[start : start + BLOCK]
 
 
-def _padded(rows: np.ndarray, size: int) -> np.ndarray:
+def padded(rows: np.ndarray, size: int) -> np.ndarray:
     """Return rows [n, d] with rows of zeros after them, [size, d]."""
     if len(rows) == size:
         return rows
@@ -322,7 +259,7 @@ def _squared_distances(rows: np.ndarray, centres: np.ndarray) -> np.ndarray:
     return np.maximum(products, 0, out=products)
 
 
-def _sums(rows: np.ndarray) -> np.ndarray:
+def sums_of(rows: np.ndarray) -> np.ndarray:
     """Return the sum of each row [n, m], [n]; this is faster than `numpy.sum`."""
     return np.einsum("nm->n", rows)
 

@@ -19,6 +19,7 @@ from autoencoder import Autoencoder
 from autoencoding import checks
 from autoencoding.data.rows import RowsLike, check
 from autoencoding.data.sampling import Kept, set_apart
+from autoencoding.estimators.attributions import Attributions
 from autoencoding.estimators.base import AutoencoderEstimator
 from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.models import MODELS
@@ -209,7 +210,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
             0 or above; the sum of each row is `score_samples` without its sign.
         """
         data = self._checked(X)  # [n, numbers of a row]
-        _, parts = self._density.scores_and_parts(self.model_, data)  # as data
+        _, parts = Attributions(self._density).scores_and_parts(self.model_, data)  # as data
         return parts if self.encoder_ is None else self.encoder_.by_column(parts)
 
     def calibrate(self, X: ArrayLike, false_alarm_rate: float = 0.05) -> Self:

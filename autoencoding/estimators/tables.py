@@ -15,6 +15,7 @@ from autoencoder import Autoencoder
 from autoencoding.data.encoding import Columns
 from autoencoding.data.kinds import Time
 from autoencoding.data.tables import Table
+from autoencoding.estimators.attributions import Attributions
 from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
@@ -97,7 +98,8 @@ class TableModel:
         codes = self.model.encode(rows)  # [n, hidden_dim]
         names = [f"code{number}" for number in range(codes.shape[1])]
         decoded = self.columns.decode(self.model.reconstruct(rows))
-        scores, parts = self.density.scores_and_parts(self.model, rows)  # [n], [n, d]
+        attributions = Attributions(self.density)
+        scores, parts = attributions.scores_and_parts(self.model, rows)  # [n], [n, d]
         row = pd.DataFrame({"row": np.arange(len(scores))})
         found = pd.DataFrame({"score": scores, "outlier": scores > self.threshold})
         causes = self._causes(self.columns.of_columns(parts))

@@ -9,6 +9,7 @@ from scipy.special import logsumexp
 from scipy.stats import multivariate_t
 from sklearn.datasets import load_digits
 
+from autoencoding.estimators.attributions import Attributions
 from autoencoding.estimators.density import Density
 from autoencoding.models import create
 from autoencoding.parts import variables
@@ -84,7 +85,7 @@ def test_rows_as_large_as_float32_goes_have_finite_scores_and_parts(size, share)
     rows[wild] *= np.float32(size)
     made_of_them[wild] = 0
     found = Density.about(rows, made_of_them)
-    scores, parts = found.of_scaled(rows), found._block_parts(rows)[1]
+    scores, parts = found.of_scaled(rows), Attributions(found).of_block(rows)[1]
     assert np.isfinite(scores).all()
     assert scores.min() >= 0
     assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-6)
@@ -123,13 +124,15 @@ def test_the_parts_of_columns_add_up_and_what_is_far_in_one_is_its_part(d):
     found = Density.about(rows, centres)
     moved = rows[:20].copy()
     moved[np.arange(20), np.arange(20) % d] += 50
-    parts = np.concatenate([found._block_parts(block)[1] for block in (rows, moved)])  # [n, d]
+    parts = np.concatenate(
+        [Attributions(found).of_block(block)[1] for block in (rows, moved)]
+    )  # [n, d]
     scores = found.of_scaled(np.concatenate([rows, moved]))  # [n]
     assert parts.sum(axis=1) == pytest.approx(scores, rel=1e-9)
     assert parts.min() >= 0
     assert np.array_equal(parts[60:].argmax(axis=1), np.arange(20) % d)
     same = Density.about(np.zeros((5, 4), np.float32), np.zeros((5, 4), np.float32))
-    assert np.ptp(same._block_parts(np.zeros((1, 4), np.float32))[1]) == 0
+    assert np.ptp(Attributions(same).of_block(np.zeros((1, 4), np.float32))[1]) == 0
 
 
 @pytest.mark.parametrize("usual", [60, 40])
@@ -146,7 +149,7 @@ def test_the_parts_are_shares_of_each_term_by_its_weighted_squared_deviations(us
         term = -np.log(weights[:, :m].mean(axis=1)) / power  # [60]
         squares = np.einsum("nm,nmd->nd", weights[:, :m], (rows[:, None] - found.centres[:m]) ** 2)
         expected += share * (term / squares.sum(axis=1))[:, None] * squares
-    scores, parts = found._block_parts(rows)
+    scores, parts = Attributions(found).of_block(rows)
     assert np.array_equal(scores, found.of_scaled(rows))
     assert parts == pytest.approx(expected, rel=1e-3, abs=1e-4)
 
@@ -201,8 +204,8 @@ def test_centres_are_halfway_to_what_a_model_reconstructs_and_json_keeps_every_b
         again = Density.from_json(json.loads(json.dumps(found.to_json())), 64)
         assert np.array_equal(again.scores(model, DIGITS), found.scores(model, DIGITS))
         for one, other in zip(
-            again.scores_and_parts(model, DIGITS),
-            found.scores_and_parts(model, DIGITS),
+            Attributions(again).scores_and_parts(model, DIGITS),
+            Attributions(found).scores_and_parts(model, DIGITS),
             strict=True,
         ):
             assert np.array_equal(one, other)
