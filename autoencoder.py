@@ -208,6 +208,7 @@ class Autoencoder:
         x_shape, target_shape = self.network.shapes(self.input_dim, self.target_dim)
         condition = {"condition": (self.condition_dim,)} if self.condition_dim else {}
         self._shapes = {"x": x_shape, "target": target_shape, **condition}
+        self._widths = {name: math.prod(shape) for name, shape in self._shapes.items()}
         if isinstance(self.loss_function, SSIM) and self.loss_function.shape is None:
             self.loss_function = replace(self.loss_function, shape=target_shape)
         self._input_scaler = Scaler(self.scaling, self.input_dim, "scaling")
@@ -216,8 +217,8 @@ class Autoencoder:
         self._random_numbers += 0 if self.corruption is None else self.input_dim
         dims = self.input_dim, self.hidden_dim, self.target_dim
         self._multiplications = self.network.multiplications(*dims)
-        # a penalty belongs to a whole row, so that its error is summed over the row's entries
         self._compiles = self.network.compiles and self.loss_function.compiles
+        # a penalty belongs to a whole row, so that its error is summed over the row's entries
         self._summed_entries = self.target_dim if self.code.stochastic else 1
         square = self.target_dim == self.input_dim and not self.condition_dim
         registry.require_compatible(
@@ -243,8 +244,7 @@ class Autoencoder:
 
     def _build(self) -> None:
         """Add placeholders, network, loss, optimizer and saver to the current graph."""
-        widths = {name: math.prod(shape) for name, shape in self._shapes.items()}
-        self._inputs = loop.placeholders(widths, [None])  # each [n, d]
+        self._inputs = loop.placeholders(self._widths, [None])  # each [n, d]
         self.x, self.target = self._inputs["x"], self._inputs["target"]
         self._scaled = {  # each [n, d]
             **self._inputs,
@@ -272,8 +272,7 @@ class Autoencoder:
         even = tf.fill(n, 1 / tf.cast(n[0], tf.float32))  # [n]
         weight = tf1.placeholder_with_default(even, [None], name="row_weight")  # [n]
         error, self.train_op = self._step(self._scaled, weight, name="train_op")
-        inputs = {name: self._scaled[name] for name in widths}
-        self._steps = Steps(inputs, weight, error, self.train_op, self.rate)
+        self._steps = Steps(self._scaled, weight, error, self.train_op, self.rate)
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
         self._mean_losses = self._loss(self._mean_errors)  # [m]
         self._baselines = Baselines(self.target_dim, self.hidden_dim)  # saved with the model
@@ -298,11 +297,10 @@ class Autoencoder:
     @functools.cached_property
     def _loop(self) -> loop.Loop:
         """The loop of many steps in the graph, made when it is first needed."""
-        widths = {name: math.prod(shape) for name, shape in self._shapes.items()}
         self.graph._unsafe_unfinalize()  # until the loop is there
         with collector_paused(), self.graph.as_default():
             made = loop.build(
-                lambda *batch: self._step(*batch)[0], self.rate, widths, self._compiles
+                lambda *batch: self._step(*batch)[0], self.rate, self._widths, self._compiles
             )
         self.graph.finalize()
         return made

@@ -41,18 +41,16 @@ def main() -> None:
         profile.runcall(tables.main, ["--data", sys.argv[1], "--seed", "0"])
     total = time.perf_counter() - start
     found = pstats.Stats(profile).stats.items()  # type: ignore[attr-defined]
-    for phase, (file, name) in PHASES.items():
-        seconds = sum(
-            times[3]
-            for (path, _, called), times in found
-            if (path[-len(file) :], called) == (file, name)
+    seconds = {
+        phase: sum(
+            times[3] for (path, _, called), times in found if called == name and path.endswith(file)
         )
-        print(f"  {phase:36}{seconds:6.2f} s")
-        if phase == "training":
-            trained = seconds
-    print(
-        f"  {'all after the import':36}{total:6.2f} s, {total - trained:.2f} s of it not training"
-    )
+        for phase, (file, name) in PHASES.items()
+    }
+    for phase, own in seconds.items():
+        print(f"  {phase:36}{own:6.2f} s")
+    rest = total - seconds["training"]
+    print(f"  {'all after the import':36}{total:6.2f} s, {rest:.2f} s of it not training")
 
 
 if __name__ == "__main__":

@@ -6,9 +6,9 @@
 Each peer is a process of its own, and they take turns, so that a machine that slows down slows all
 of them; `benchmarks/requirements.txt` says what they need. All train with RMSProp on the RMSE of
 the same normal data, through one tanh layer and back or through a stack with one inmost, or on the
-bound of a variational model. A step is
-the time of twice as many steps less the time of so many, each the fastest of three, after a
-warm-up: what a call of `train` or `fit` costs once, compilation included, is no step's.
+bound of a variational model. A step is the time of twice as many steps less the time of so many,
+each the fastest of three, after a warm-up: what a call of `train` or `fit` costs once, compilation
+included, is no step's.
 
 The floor is a roofline, the longer of two times: that of the step's matrix products at the
 rate of a large sgemm, and that of moving its weights, their mean squares and its batch at the

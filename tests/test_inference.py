@@ -1,6 +1,6 @@
 """Inference: the same bits for a row alone, among others, of any kind and in any thread."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -112,9 +112,6 @@ def test_every_model_answers_in_threads_as_it_does_alone(name):
             if not same or not np.array_equal(ae.reconstruct(alone), expected[1][row : row + 1]):
                 wrong.append(row)
 
-    threads = [threading.Thread(target=ask, args=(row,)) for row in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
     assert not wrong

@@ -1,6 +1,6 @@
 """Calls of a session: the same bits whichever way they take."""
 
-import threading
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
@@ -84,11 +84,8 @@ def test_threads_may_share_a_call(net):
             if product.shape != rows.shape or total != rows.sum():
                 wrong.append(number)
 
-    threads = [threading.Thread(target=ask, args=(number,)) for number in range(8)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
+    with ThreadPoolExecutor(8) as pool:
+        list(pool.map(ask, range(8)))
     assert not wrong
 
 

@@ -13,6 +13,7 @@ from sklearn.utils._param_validation import Interval, StrOptions
 from sklearn.utils.validation import check_is_fitted, validate_data
 
 from autoencoder import Autoencoder
+from autoencoding import checks
 from autoencoding.data.rows import RowsLike
 from autoencoding.data.sources import is_source, width
 from autoencoding.estimators.encoder import TableEncoder, is_frame, needs_encoding
@@ -116,7 +117,7 @@ class AutoencoderEstimator(BaseEstimator):
             return False
         if X.shape[1] != self.n_features_in_ or hasattr(self, "feature_names_in_") or not len(X):
             return False
-        return bool(np.isfinite(X).all())
+        return checks.clearly_finite(X)
 
     def __sklearn_tags__(self) -> Tags:
         tags = super().__sklearn_tags__()

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import math
 import os
 import tempfile
 from pathlib import Path
@@ -24,7 +23,7 @@ Tensors = dict[str, tf.Tensor]
 
 def signatures(model: Autoencoder) -> dict[str, tuple[Tensors, Tensors]]:
     """Add inference alone to the current graph; return its inputs and outputs by signature."""
-    widths = {k: math.prod(v) for k, v in model._shapes.items() if k != "target"}
+    widths = {name: width for name, width in model._widths.items() if name != "target"}
     inputs = loop.placeholders(widths, [None])  # each [n, d]
     scale: Any = model._input_scaler.scale
     unscale: Any = model._target_scaler.unscale

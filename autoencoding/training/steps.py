@@ -34,7 +34,8 @@ class Steps(NamedTuple):
         initial = self.rate.initializer.inputs[1]
         set_rate = make_call(session, [], [initial], [self.rate.initializer])
         x, target = self.inputs["x"], self.inputs["target"]
-        same = [] if target in dict.fromkeys(feeds) else [target]  # as x, where it is not fed
+        fed = dict.fromkeys(feeds)  # `in` a list would compare tensors in the graph
+        same = [] if target in fed else [target]  # the same rows as x, where it is not fed
         step = make_call(session, [fetch], [*feeds, *same], [self.train_op])
 
         def take(feed: dict[tf.Tensor, Any], rates: np.ndarray, steps: int) -> np.ndarray:
