@@ -88,11 +88,11 @@ class VariationalAutoencoder(Autoencoder):
         super()._build()
         self._draw = tf1.placeholder(tf.int64, [2], name="draw")
         hidden = self._pass.hidden  # [n, 2 hidden_dim]
-        sampled = self._forward(self._scaled, TrainingStep(self._draw, tf.ones([])))
+        noise = tf.random.stateless_normal(tf.shape(self.encoded), self._draw)  # [n, hidden_dim]
+        sampled = self._forward(self._scaled, TrainingStep(noise, tf.ones([])))
         nats = self.loss_function.row_errors(self._scaled["target"], sampled.output)  # [n]
         likelihood = -self.target_dim * self.loss_function.in_data_units(nats, self._target_scaler)
-        mean, log_variance = self.code.moments(hidden)  # [n, hidden_dim] each
-        noise = (sampled.code - mean) * tf.exp(-0.5 * log_variance)  # [n, hidden_dim]
+        _, log_variance = self.code.moments(hidden)  # [n, hidden_dim] each
         prior = -0.5 * tf.square(sampled.code)  # [n, hidden_dim], but for a constant
         posterior = -0.5 * (tf.square(noise) + log_variance)  # [n, hidden_dim], but for the same
         divergence = tf.reduce_sum(self.code.divergence(hidden), axis=1)  # [n]

@@ -20,7 +20,7 @@ LOG_VARIANCE = 20.0  # the largest, and its negative the least: their exponentia
 class TrainingStep(NamedTuple):
     """A step of training, for codes that are sampled and penalties that grow."""
 
-    seed: tf.Tensor  # [2], different at every step
+    noise: tf.Tensor | None  # [n, hidden_dim], standard normal; None of codes without
     progress: tf.Tensor  # [], the share of the planned steps that has been taken
 
 
@@ -85,8 +85,7 @@ class Gaussian:
     def sample(self, hidden: tf.Tensor, step: TrainingStep) -> tf.Tensor:
         """Return a sample [n, hidden_dim] of each row's distribution."""
         mean, log_variance = self.moments(hidden)  # [n, hidden_dim] each
-        noise = tf.random.stateless_normal(tf.shape(mean), step.seed)  # [n, hidden_dim]
-        return mean + tf.exp(0.5 * log_variance) * noise  # [n, hidden_dim]
+        return mean + tf.exp(0.5 * log_variance) * step.noise  # [n, hidden_dim]
 
     def penalty(self, hidden: tf.Tensor, step: TrainingStep | None) -> tf.Tensor:
         """Return `beta` times the KL divergence of each row, [n], without warm-up in inference."""

@@ -18,6 +18,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
+from autoencoding.parts.layers import dense
 from autoencoding.parts.registry import Registry
 from autoencoding.parts.variables import variable
 
@@ -285,13 +286,6 @@ class Convolutional:
 
 
 NETWORKS: Registry = {"dense": Dense, "convolutional": Convolutional}
-
-
-def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
-    """Return a fully connected layer without activation, [n, width], of rows [n, d]."""
-    weights = variable("weights", [x.shape.as_list()[-1], width], initial, seed=seed)
-    biases = variable("biases", [width], "zeros")
-    return tf.matmul(x, weights) + biases  # [n, width]
 
 
 def _with_condition(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:

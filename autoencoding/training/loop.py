@@ -12,15 +12,16 @@ import tensorflow.compat.v1 as tf1
 
 Inputs = dict[str, tf.Tensor]
 StepFunction = Callable[[Inputs, tf.Tensor], tf.Tensor]
+# (x [batch, d], number of the step []) -> what is drawn for it [batch, width]
+Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
 # (arrays [K, batch, ...] to feed, rates [K], steps) -> errors [K]
 TakeSteps = Callable[[dict[tf.Tensor, Any], np.ndarray, int], np.ndarray]
 
 # What compiling saves, in seconds: on each step, whose operations need no dispatching one by one,
-# and on each multiplication, since what follows it is fused; but XLA draws random numbers one by
-# one. Compiling takes about 0.4 s, which an epoch must win back in the 250 that are the default.
+# and on each multiplication, since what follows it is fused. Compiling takes about 0.4 s, which an
+# epoch must win back in the 250 that are the default.
 SAVED_PER_STEP = 2e-4
 SAVED_PER_FLOP = 1e-11
-LOST_PER_DRAW = 2e-7
 WORTH_COMPILING = 0.4 / 250
 
 
@@ -42,13 +43,19 @@ class Loop(NamedTuple):
         return lambda feed, rates, steps: call(*feed.values(), rates, np.int32(steps))
 
 
-def worth_compiling(steps: int, flops: float, draws: int) -> bool:
-    """Tell whether compiling pays for an epoch of so many steps, operations and random numbers."""
-    saved = SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops - LOST_PER_DRAW * draws
-    return saved > WORTH_COMPILING
+def worth_compiling(steps: int, flops: float) -> bool:
+    """Tell whether compiling pays for an epoch of so many steps and operations."""
+    return SAVED_PER_STEP * steps + SAVED_PER_FLOP * flops > WORTH_COMPILING
 
 
-def build(step: StepFunction, rate: tf.Variable, widths: dict[str, int], compiles: bool) -> Loop:
+def build(
+    step: StepFunction,
+    rate: tf.Variable,
+    widths: dict[str, int],
+    compiles: bool,
+    draws: dict[str, Draw] | None = None,
+    number: tf.Tensor | None = None,
+) -> Loop:
     """Add the loop to the current graph: compiled with and without weights, and uncompiled.
 
     Its shapes are settled by the first call: another K or batch compiles again, another number
@@ -64,6 +71,10 @@ def build(step: StepFunction, rate: tf.Variable, widths: dict[str, int], compile
         Numbers in a row of each input.
     compiles : bool
         Whether XLA makes the step faster where there are enough of them.
+    draws : dict of Draw, optional
+        What the step takes besides its inputs, by name.
+    number : tensor [], optional
+        The number of the next step, for these.
     """
 
     def train(inputs: Inputs, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
@@ -92,17 +103,37 @@ def build(step: StepFunction, rate: tf.Variable, widths: dict[str, int], compile
         rates = tf1.placeholder(tf.float32, [None], name="rate")
         steps = tf1.placeholder(tf.int32, [], name="steps")
         feed = inputs, weight, rates, steps
+        drawn = {
+            name: tf.function(drawn_ahead, autograph=False)(draw, inputs["x"], number, steps)
+            for name, draw in (draws or {}).items()
+        }  # [K, batch, width] each
+        taken = {**inputs, **drawn}, weight, rates, steps
         if not compiles:
-            return Loop(*feed, None, None, traced(*feed))
+            return Loop(*feed, None, None, traced(*taken))
         compiled = partial(tf.function, jit_compile=True, autograph=False)
         errors = (
-            compiled(even)(inputs, rates, steps),  # [K]
-            compiled(weighted)(*feed),  # [K]
+            compiled(even)(taken[0], rates, steps),  # [K]
+            compiled(weighted)(*taken),  # [K]
             # last: what is first traced uncompiled has its loop lowered, its operations among the
             # graph's own; that is faster, but XLA cannot take it
-            tf.function(weighted, autograph=False)(*feed),  # [K]
+            tf.function(weighted, autograph=False)(*taken),  # [K]
         )
     return Loop(*feed, *errors)
+
+
+def drawn_ahead(draw: Draw, x: tf.Tensor, number: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
+    """Return what is drawn for each step [K, batch, width] on x [K, batch, d], from a number on.
+
+    It is drawn before the first step and outside of it, as XLA draws random numbers one by one.
+    """
+
+    def body(i: tf.Tensor, drawn: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
+        return i + 1, drawn.write(i, draw(x[i], number + i))
+
+    shape = draw(x[0], number).shape  # [batch, width], as far as it is settled
+    drawn = tf.TensorArray(tf.float32, tf.shape(x)[0], element_shape=shape)
+    _, drawn = tf.while_loop(lambda i, _: i < steps, body, (0, drawn))
+    return drawn.stack()  # [K, batch, width]
 
 
 def placeholders(widths: dict[str, int], rows: list[int | None]) -> Inputs:

@@ -149,7 +149,7 @@ class Run:
         if not self.fresh and model._state is not None:
             state.warm_starts = model._state.warm_starts + 1
         flops = 6.0 * model._multiplications * n_rows
-        pays = loop.worth_compiling(state.steps_per_epoch, flops, model._random_numbers * n_rows)
+        pays = loop.worth_compiling(state.steps_per_epoch, flops)
         state.compiled = pays and model._compiles
         few = state.steps_per_epoch <= steps.FEW and model._compiles
         state.looped = state.compiled or not few

@@ -248,7 +248,11 @@ def test_corruptions_see_rows_in_the_units_of_the_scaling_anew_at_each_step(scal
         assert variables.read(ae.session)["steps"] == 8
         x, seed = recorder.of(ae.graph)
         assert ae.session.run(x, {ae.x: SOME}) == pytest.approx(expected, abs=1e-4)
-        first, second = zip(*(ae.session.run(seed) for _ in range(5)), strict=True)
+        seeds = []
+        for _ in range(5):
+            seeds.append(ae.session.run(seed))
+            ae.session.run(ae.train_op, {ae.x: SOME})
+        first, second = zip(*seeds, strict=True)
     assert (len(set(first)), len(set(second))) == (1, 5)  # one seed, and a number for each step
 
 
