@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable, Generator, Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from typing import Any, NamedTuple, TypeVar
@@ -18,6 +19,8 @@ from batching import PADDING, batches, calls
 CALL_BYTES = 1 << 24  # of float32 rows
 CALL_FLOPS = 1e10  # about a quarter of a second: Ctrl-C is heard only between calls
 CALL_STEPS = 8192
+
+ALIGNMENT = 64  # bytes
 
 T = TypeVar("T")
 
@@ -118,10 +121,18 @@ class Prefetcher:
     def _arrays(self) -> dict[tf.Tensor, np.ndarray]:
         shape = self.length, self.state.batch_size
         inputs = [self.loop.inputs[name] for name in self.rows.inputs]
-        arrays = {x: np.zeros((*shape, x.shape[-1]), np.float32) for x in inputs}  # [K, batch, d]
+        arrays = {x: aligned((*shape, x.shape[-1])) for x in inputs}  # [K, batch, d]
         if self.weighted:
-            arrays[self.loop.weight] = np.zeros(shape, np.float32)  # [K, batch]
+            arrays[self.loop.weight] = aligned(shape)  # [K, batch]
         return arrays
+
+
+def aligned(shape: Sequence[int]) -> np.ndarray:
+    """Return zeros in float32 that TensorFlow takes as they are; it copies what NumPy allocates."""
+    size = 4 * math.prod(shape)
+    memory = np.zeros(size + ALIGNMENT, np.uint8)
+    start = -memory.ctypes.data % ALIGNMENT
+    return memory[start : start + size].view(np.float32).reshape(shape)
 
 
 def batch_weights(index: np.ndarray, weight: np.ndarray | None) -> np.ndarray:
