@@ -1,4 +1,4 @@
-"""The fully connected layer, and the one product in it that XLA's CPU kernels are slow at."""
+"""Pieces of layers, with gradients of their own where those of TensorFlow are slow on CPUs."""
 
 from __future__ import annotations
 
@@ -22,6 +22,26 @@ def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
     in_pages = tf.inside_function() and inputs % PAGE == 0  # a loop is; inference is not
     product = _product_of_pages if in_pages else tf.matmul
     return product(x, tf.convert_to_tensor(weights)) + biases  # [n, width]
+
+
+def add_biases(maps: tf.Tensor, biases: tf.Variable) -> tf.Tensor:
+    """Return maps [n, h, w, c] plus biases [c]."""
+    add = _add_biases if tf.inside_function() else tf.nn.bias_add
+    return add(maps, tf.convert_to_tensor(biases))  # [n, h, w, c]
+
+
+@tf.custom_gradient  # type: ignore[untyped-decorator]
+def _add_biases(
+    maps: tf.Tensor, biases: tf.Tensor
+) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+    """Return maps [n, h, w, c] plus biases [c], whose gradient is summed by a product."""
+
+    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        pixels = tf.reshape(upstream, [-1, biases.shape.as_list()[0]])  # [n h w, c]
+        ones = tf.ones(tf.shape(pixels)[:1])  # [n h w]
+        return upstream, tf.linalg.matvec(pixels, ones, transpose_a=True)  # [n, h, w, c], [c]
+
+    return tf.nn.bias_add(maps, biases), gradient  # [n, h, w, c]
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]

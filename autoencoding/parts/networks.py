@@ -18,7 +18,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
-from autoencoding.parts.layers import dense
+from autoencoding.parts.layers import add_biases, dense
 from autoencoding.parts.registry import Registry
 from autoencoding.parts.variables import variable
 
@@ -282,7 +282,7 @@ class Convolutional:
         biases = variable("biases", [count], "zeros")
         full = [tf.shape(maps)[0], *size, count]
         maps = tf.nn.conv2d_transpose(maps, weights, full, strides, "SAME")  # full
-        return tf.nn.bias_add(maps, biases)  # full; its gradient takes half the time of +'s
+        return add_biases(maps, biases)  # full
 
 
 NETWORKS: Registry = {"dense": Dense, "convolutional": Convolutional}

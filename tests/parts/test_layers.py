@@ -4,7 +4,7 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoder import Autoencoder
-from autoencoding.parts.layers import dense
+from autoencoding.parts.layers import add_biases, dense
 
 
 @pytest.mark.parametrize("compiled", [True, False])
@@ -34,6 +34,24 @@ def test_the_gradient_of_a_layer_is_that_of_numpy_however_long_its_rows_are(inpu
     assert of_x == pytest.approx(upstream @ matrix.T, abs=1e-4)
     assert of_weights == pytest.approx(x.T @ upstream, abs=1e-4)
     assert of_biases == pytest.approx(upstream.sum(axis=0), abs=1e-4)
+
+
+def test_the_gradient_of_biases_is_the_sum_over_pixels():
+    generator = np.random.default_rng(0)
+    upstream = generator.normal(size=(3, 5, 4, 2))
+
+    def gradients(maps, biases):
+        with tf.GradientTape() as tape:
+            tape.watch([maps, biases])
+            output = add_biases(maps, biases)
+            loss = tf.reduce_sum(output * tf.constant(upstream, tf.float32))
+        return output, tape.gradient(loss, [maps, biases])
+
+    maps, biases = tf.zeros([3, 5, 4, 2]), tf.constant([1.0, 2.0])
+    output, (of_maps, of_biases) = tf.function(gradients, autograph=False)(maps, biases)
+    assert (output.numpy() == [1, 2]).all()
+    assert of_maps.numpy() == pytest.approx(upstream)
+    assert of_biases.numpy() == pytest.approx(upstream.sum(axis=(0, 1, 2)), abs=1e-4)
 
 
 def test_inference_has_no_gradients_of_its_own():
