@@ -143,7 +143,7 @@ def run(table: Table, args: Namespace) -> None:
         figures.save(folder / "report.png", *panels, *drawn_scores(model, results))
         list(written)  # raises what writing has
     outliers = results["outliers"]
-    worst = outliers.sort_values("score", ascending=False).head(10)
+    worst = outliers.nlargest(10, "score")
     print(f"\n{outliers['outlier'].sum()} of {len(outliers)} rows are outliers; the worst are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
     print(f"\nsaved {', '.join(map(str, [*paths, folder / 'report.png']))}")
