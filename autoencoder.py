@@ -213,11 +213,7 @@ class Autoencoder:
             self.loss_function = replace(self.loss_function, shape=target_shape)
         self._input_scaler = Scaler(self.scaling, self.input_dim, "scaling")
         self._target_scaler = Scaler(self.scaling, self.target_dim, "target_scaling")
-        self._draws: dict[str, loop.Draw] = {}  # what a training step takes at random
-        if self.corruption is not None:
-            self._draws["corrupted"] = self._seeded("corruption", self._corrupt)
-        if self.code.stochastic:
-            self._draws["noise"] = self._seeded("code", self._noise)
+        self._random = self.corruption is not None or self.code.stochastic
         dims = self.input_dim, self.hidden_dim, self.target_dim
         self._multiplications = self.network.multiplications(*dims)
         self._compiles = self.network.compiles and self.loss_function.compiles
@@ -265,19 +261,17 @@ class Autoencoder:
         self._row_errors = self._errors(self._scaled, self._pass)  # [n]
         self.loss = tf.identity(self._loss(tf.reduce_mean(self._row_errors)), name="loss")  # []
         self.rate = variables.scalar("learning_rate", self.learning_rate)  # []
-        self._number = None  # [], of the next step, where something is drawn for it
-        if self._draws:
+        drawn: loop.Inputs = {}
+        if self._random:
             self._taken_steps = variables.scalar("steps", 0)  # []
             self._planned_steps = variables.scalar("planned_steps", 0.0)  # []
-            self._number = self._taken_steps + 1
+            drawn = self._drawn(self._scaled["x"], 0)
         self._weights = tf1.trainable_variables()
         optimizer = OPTIMIZERS[self.optimizer](self.rate)  # RMSProp, as in the listing
         self._update = Update(optimizer, self.rate, self.weight_decay, self.clip_norm)
         n = tf.shape(self.x)[:1]  # [1]
         even = tf.fill(n, 1 / tf.cast(n[0], tf.float32))  # [n]
         weight = tf1.placeholder_with_default(even, [None], name="row_weight")  # [n]
-        x = self._scaled["x"]  # [n, input_dim]
-        drawn = {name: draw(x, self._number) for name, draw in self._draws.items()}
         error, self.train_op = self._step({**self._scaled, **drawn}, weight, name="train_op")
         self._steps = Steps(self._scaled, weight, error, self.train_op, self.rate)
         self._mean_errors = tf1.placeholder(tf.float32, [None], name="mean_errors")  # [m]
@@ -308,22 +302,34 @@ class Autoencoder:
         with collector_paused(), self.graph.as_default():
             made = loop.build(
                 lambda *batch: self._step(*batch)[0],
-                *(self.rate, self._widths, self._compiles, self._draws, self._number),
+                *(self.rate, self._widths, self._compiles, self._drawn if self._random else None),
             )
         self.graph.finalize()
         return made
 
     def _training_errors(self, batch: dict[str, tf.Tensor]) -> tf.Tensor:
-        """Return row errors [n] of scaled inputs, with what was drawn for the step."""
-        if not self._draws:
+        """Return row errors [n] of scaled inputs, with what is drawn for the step."""
+        if not self._random:
             return self._errors(batch, self._forward(batch))  # [n]
-        with tf.control_dependencies([batch[name] for name in self._draws]):
+        corrupted, noise = batch.get("corrupted", batch["x"]), batch.get("noise")
+        drawn = [batch[name] for name in ("corrupted", "noise") if name in batch]
+        with tf.control_dependencies(drawn):  # whose seed is the number of steps until then
             number = self._taken_steps.assign_add(1, read_value=True)  # []
         done = tf.cast(number - 1, tf.float32) / tf.maximum(self._planned_steps, 1.0)  # []
-        step = TrainingStep(batch.get("noise"), done)
+        step = TrainingStep(noise, done)
         with tf.control_dependencies([number]):  # count also where nothing depends on it
-            forward = self._forward({**batch, "x": batch.get("corrupted", batch["x"])}, step)
+            forward = self._forward({**batch, "x": corrupted}, step)
             return self._errors(batch, forward, step)  # [n]
+
+    def _drawn(self, x: tf.Tensor, ahead: tf.Tensor | int) -> loop.Inputs:
+        """Draw what the next step, or one so many ahead, takes for scaled rows x [n, input_dim]."""
+        number, drawn = self._taken_steps + 1 + ahead, {}
+        if self.corruption is not None:
+            drawn["corrupted"] = self._corrupt(x, self._random_seed("corruption", number))
+        if self.code.stochastic:
+            shape = tf.stack([tf.shape(x)[0], self.hidden_dim])  # [2]
+            drawn["noise"] = tf.random.stateless_normal(shape, self._random_seed("code", number))
+        return drawn  # [n, input_dim], [n, hidden_dim]
 
     def _corrupt(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
         """Return scaled rows [n, input_dim] corrupted, if the model has a corruption."""
@@ -332,18 +338,10 @@ class Autoencoder:
         deviations = self.scaling.deviations
         return self.corruption(x * deviations, seed) / deviations  # [n, input_dim]
 
-    def _noise(self, x: tf.Tensor, seed: tf.Tensor) -> tf.Tensor:
-        """Return standard normal noise [n, hidden_dim] for the codes of rows [n, input_dim]."""
-        return tf.random.stateless_normal(tf.stack([tf.shape(x)[0], self.hidden_dim]), seed)
-
-    def _seeded(self, name: str, draw: Callable[[tf.Tensor, tf.Tensor], tf.Tensor]) -> loop.Draw:
-        """Return a draw of (x, seed [2]) with the seed of a step, apart for each name."""
+    def _random_seed(self, name: str, number: tf.Tensor) -> tf.Tensor:
+        """Return the seed [2] of a step's random numbers, apart for each name."""
         own = np.int64(self.seed ^ zlib.crc32(name.encode()))
-
-        def drawn(x: tf.Tensor, number: tf.Tensor) -> tf.Tensor:
-            return draw(x, tf.stack([own, tf.cast(number, tf.int64)]))
-
-        return drawn
+        return tf.stack([own, tf.cast(number, tf.int64)])  # [2]
 
     def _errors(
         self, inputs: loop.Inputs, forward: Forward, step: TrainingStep | None = None

@@ -12,8 +12,8 @@ import tensorflow.compat.v1 as tf1
 
 Inputs = dict[str, tf.Tensor]
 StepFunction = Callable[[Inputs, tf.Tensor], tf.Tensor]
-# (x [batch, d], number of the step []) -> what is drawn for it [batch, width]
-Draw = Callable[[tf.Tensor, tf.Tensor], tf.Tensor]
+# (x [batch, d], the step's place in the call []) -> what it takes besides [batch, ...], by name
+Draw = Callable[[tf.Tensor, tf.Tensor], Inputs]
 # (arrays [K, batch, ...] to feed, rates [K], steps) -> errors [K]
 TakeSteps = Callable[[dict[tf.Tensor, Any], np.ndarray, int], np.ndarray]
 
@@ -53,8 +53,7 @@ def build(
     rate: tf.Variable,
     widths: dict[str, int],
     compiles: bool,
-    draws: dict[str, Draw] | None = None,
-    number: tf.Tensor | None = None,
+    draw: Draw | None = None,
 ) -> Loop:
     """Add the loop to the current graph: compiled with and without weights, and uncompiled.
 
@@ -71,10 +70,8 @@ def build(
         Numbers in a row of each input.
     compiles : bool
         Whether XLA makes the step faster where there are enough of them.
-    draws : dict of Draw, optional
-        What the step takes besides its inputs, by name.
-    number : tensor [], optional
-        The number of the next step, for these.
+    draw : callable, optional
+        Gives what a step takes besides its inputs.
     """
 
     def train(inputs: Inputs, weight: tf.Tensor, rates: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
@@ -103,11 +100,10 @@ def build(
         rates = tf1.placeholder(tf.float32, [None], name="rate")
         steps = tf1.placeholder(tf.int32, [], name="steps")
         feed = inputs, weight, rates, steps
-        drawn = {
-            name: tf.function(drawn_ahead, autograph=False)(draw, inputs["x"], number, steps)
-            for name, draw in (draws or {}).items()
-        }  # [K, batch, width] each
-        taken = {**inputs, **drawn}, weight, rates, steps
+        taken = feed
+        if draw is not None:
+            drawn = tf.function(partial(drawn_ahead, draw), autograph=False)(inputs["x"], steps)
+            taken = {**inputs, **drawn}, weight, rates, steps
         if not compiles:
             return Loop(*feed, None, None, traced(*taken))
         compiled = partial(tf.function, jit_compile=True, autograph=False)
@@ -121,19 +117,23 @@ def build(
     return Loop(*feed, *errors)
 
 
-def drawn_ahead(draw: Draw, x: tf.Tensor, number: tf.Tensor, steps: tf.Tensor) -> tf.Tensor:
-    """Return what is drawn for each step [K, batch, width] on x [K, batch, d], from a number on.
+def drawn_ahead(draw: Draw, x: tf.Tensor, steps: tf.Tensor) -> Inputs:
+    """Return what is drawn for each of the steps, [K, batch, ...], with x [K, batch, d].
 
-    It is drawn before the first step and outside of it, as XLA draws random numbers one by one.
+    It is drawn before the first of them, as XLA draws random numbers one by one.
     """
 
-    def body(i: tf.Tensor, drawn: tf.TensorArray) -> tuple[tf.Tensor, tf.TensorArray]:
-        return i + 1, drawn.write(i, draw(x[i], number + i))
+    def body(i: tf.Tensor, drawn: dict[str, tf.TensorArray]) -> tuple[tf.Tensor, Any]:
+        each = draw(x[i], i)  # [batch, ...] each
+        return i + 1, {name: drawn[name].write(i, value) for name, value in each.items()}
 
-    shape = draw(x[0], number).shape  # [batch, width], as far as it is settled
-    drawn = tf.TensorArray(tf.float32, tf.shape(x)[0], element_shape=shape)
+    length = tf.shape(x)[0]  # K
+    drawn = {
+        name: tf.TensorArray(tf.float32, length, element_shape=value.shape)
+        for name, value in draw(x[0], tf.constant(0)).items()
+    }
     _, drawn = tf.while_loop(lambda i, _: i < steps, body, (0, drawn))
-    return drawn.stack()  # [K, batch, width]
+    return {name: values.stack() for name, values in drawn.items()}  # [K, batch, ...] each
 
 
 def placeholders(widths: dict[str, int], rows: list[int | None]) -> Inputs:

@@ -198,10 +198,12 @@ def test_what_is_drawn_for_a_step_depends_on_its_number_and_its_rows_alone():
 
         def step(batch, weight):
             taken.assign_add(1)
-            return tf.reduce_sum(weight[:, None] * batch["twice"])
+            return tf.reduce_sum(weight[:, None] * batch["drawn"])
 
-        draws = {"twice": lambda x, number: tf.cast(number, tf.float32) * x[:, :2]}
-        built = loop.build(step, rate, {"x": 3}, True, draws, taken + 1)
+        def draw(x, ahead):
+            return {"drawn": tf.cast(taken + 1 + ahead, tf.float32) * x[:, :2]}
+
+        built = loop.build(step, rate, {"x": 3}, True, draw)
         init = tf1.global_variables_initializer()
     with tf1.Session(graph=graph) as session:
         for variant in VARIANTS:
