@@ -17,7 +17,7 @@ from autoencoding.training.steps import Steps
 from batching import PADDING, batches, calls
 
 CALL_BYTES = 1 << 24  # of float32 rows
-CALL_FLOPS = 1e10  # about a quarter of a second: Ctrl-C is heard only between calls
+CALL_FLOPS = 2e10  # about a quarter of a second of convolutions: Ctrl-C is heard only between calls
 CALL_STEPS = 8192
 
 ALIGNMENT = 64  # bytes
