@@ -299,10 +299,10 @@ class Autoencoder:
     def _loop(self) -> loop.Loop:
         """The loop of many steps in the graph, made when it is first needed."""
         self.graph._unsafe_unfinalize()  # until the loop is there
+        draw = self._drawn if self._random else None
         with collector_paused(), self.graph.as_default():
             made = loop.build(
-                lambda *batch: self._step(*batch)[0],
-                *(self.rate, self._widths, self._compiles, self._drawn if self._random else None),
+                lambda *batch: self._step(*batch)[0], self.rate, self._widths, self._compiles, draw
             )
         self.graph.finalize()
         return made

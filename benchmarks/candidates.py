@@ -17,7 +17,7 @@ import subprocess
 import sys
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import nullcontext
 from functools import partial
 from typing import Any
 from unittest.mock import patch
@@ -105,23 +105,22 @@ def drawn_inside(
     return build(drawing, rate, widths, compiles)
 
 
-def variants() -> dict[str, Callable[[], AbstractContextManager[Any]]]:
-    """Return what makes each variant of the project, by name."""
-    change = partial(partial, patch.object)
-    return {
-        OWN: nullcontext,
-        "without: means of rows by a product": change(
-            losses, "row_means", lambda values: tf.reduce_mean(values, axis=1)
-        ),
-        "without: pages of rows set apart": change(layers, "PAGE", sys.maxsize),
-        "without: arrays that are not copied": change(
-            prefetch, "aligned", partial(np.zeros, dtype=np.float32)
-        ),
-        "without: random numbers drawn before": change(loop, "build", drawn_inside),
-        "gradients in bfloat16": change(networks, "dense", layer(in_bfloat16)),
-        "gradient of weights transposed": change(networks, "dense", layer(transposed)),
-        "no copy of weights": change(networks, "dense", layer(one_after_the_other)),
-    }
+def in_numpys_memory(shape: tuple[int, ...]) -> np.ndarray:
+    """Return zeros where NumPy puts them."""
+    return np.zeros(shape, np.float32)
+
+
+# What makes each variant of the project: a module, a name in it, and what stands there instead
+VARIANTS: dict[str, tuple[Any, str, Any] | None] = {
+    OWN: None,
+    "without: means of rows by a product": (losses, "row_means", partial(tf.reduce_mean, axis=1)),
+    "without: pages of rows set apart": (layers, "PAGE", sys.maxsize),
+    "without: arrays that are not copied": (prefetch, "aligned", in_numpys_memory),
+    "without: random numbers drawn before": (loop, "build", drawn_inside),
+    "gradients in bfloat16": (networks, "dense", layer(in_bfloat16)),
+    "gradient of weights transposed": (networks, "dense", layer(transposed)),
+    "no copy of weights": (networks, "dense", layer(one_after_the_other)),
+}
 
 
 def microseconds(run: Callable[[int], object], steps: int) -> float:
@@ -142,12 +141,13 @@ def microseconds(run: Callable[[int], object], steps: int) -> float:
 def of_case(case: Case, names: list[str], passes: int) -> dict[str, list[float]]:
     """Time the steps of variants by turns."""
     steps = case.epoch * max(3, int(0.5 / (case.operations / 200e9) / case.epoch))
-    every, data = variants(), case.data()
+    data = case.data()
     runs = {name: project.trainer(data, case) for name in names}
     times: dict[str, list[float]] = {name: [] for name in names}
     for _ in range(passes):
         for name, run in runs.items():
-            with every[name]():
+            change = VARIANTS[name]
+            with patch.object(*change) if change else nullcontext():
                 times[name].append(microseconds(run, steps))
     return times
 
@@ -180,7 +180,7 @@ def main() -> None:
         if args.flags:
             times = with_each_flag(name, args.passes)
         else:
-            times = of_case(CASES[name], [*variants()], args.passes)
+            times = of_case(CASES[name], [*VARIANTS], args.passes)
         own = np.array(times[OWN])
         print(f"\n{CASES[name]}: {np.median(own):.1f} us a step")
         for variant, others in times.items():

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from functools import cached_property
 
 import numpy as np
 
@@ -20,8 +19,6 @@ from autoencoding.estimators.density import (
     sums_of,
 )
 from autoencoding.parts.scaling import FLOAT32
-
-LARGE = 1e15  # square root of what 2,000 of are within float32
 
 
 @dataclass(frozen=True)
@@ -72,22 +69,8 @@ class Attributions:
 
     def _deviations(self, rows: np.ndarray, weights: np.ndarray) -> np.ndarray:
         """Return the weighted sum of squared deviations of scaled rows from centres, [n, d]."""
-        middle, powers = self._powers  # [d], [m or more, 2 d]
+        middle, powers = self.density.powers  # [d], [m or more, 2 d]
         rows = rows - middle  # [n, d], float64
         first, second = np.split(weights @ powers, 2, axis=1)  # [n, d] each
         squares = rows * (rows * sums_of(weights)[:, None] - 2 * first) + second  # [n, d]
         return np.maximum(squares, 0)
-
-    @cached_property
-    def _powers(self) -> tuple[np.ndarray, np.ndarray]:
-        """The middle of the usual centres [d], and centres about it and their squares.
-
-        These are [m or more, 2 d], in float32 unless that is too small for them; with the middle
-        taken off, float32 has digits enough.
-        """
-        middle = self.density.centres[: self.density.usual].mean(axis=0)  # [d]
-        about = self.density.centres - middle  # [m, d]
-        dtype = np.float32 if np.abs(about).max() < LARGE else np.float64
-        powers = np.zeros((self.density._kernels.shape[1], 2 * len(middle)), dtype)
-        powers[: len(about)] = np.concatenate([about, about**2], axis=1)
-        return middle, powers

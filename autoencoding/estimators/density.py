@@ -29,6 +29,7 @@ REFERENCES = 2000  # rows, at most, that have a kernel each
 BROAD = 0.3  # weight of the broad kernels beside the narrow ones
 BLOCK = 256  # rows that are scored together, always as many, so that all have the same bits
 FEW = (2, 4, 8, 16)  # but few rows in as few of these as have the same bits
+LARGE = 1e15  # square root of what 2,000 of are within float32
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
 
 
@@ -199,6 +200,20 @@ class Density:
         kernels[-1] = np.inf
         kernels[-1, :m] = np.einsum("md,md->m", self.centres, self.centres) / self.variance + 1
         return kernels
+
+    @cached_property
+    def powers(self) -> tuple[np.ndarray, np.ndarray]:
+        """The middle of the usual centres [d], and centres about it and their squares.
+
+        These are [m or more, 2 d], in float32 unless that is too small for them; with the middle
+        taken off, float32 has digits enough.
+        """
+        middle = self.centres[: self.usual].mean(axis=0)  # [d]
+        about = self.centres - middle  # [m, d]
+        dtype = np.float32 if np.abs(about).max() < LARGE else np.float64
+        powers = np.zeros((self._kernels.shape[1], 2 * len(middle)), dtype)
+        powers[: len(about)] = np.concatenate([about, about**2], axis=1)
+        return middle, powers
 
     def __getstate__(self) -> dict[str, Any]:
         """Return what pickles keep: nothing that another machine may do otherwise."""

@@ -20,7 +20,7 @@ LOG_VARIANCE = 20.0  # the largest, and its negative the least: their exponentia
 class TrainingStep(NamedTuple):
     """A step of training, for codes that are sampled and penalties that grow."""
 
-    noise: tf.Tensor | None  # [n, hidden_dim], standard normal; None of codes without
+    noise: tf.Tensor | None  # [n, hidden_dim], standard normal; None if not drawn
     progress: tf.Tensor  # [], the share of the planned steps that has been taken
 
 

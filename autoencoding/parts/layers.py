@@ -14,6 +14,10 @@ PAGE = 1024
 GAP = 64  # numbers that set them apart
 
 
+Pair = tuple[tf.Tensor, tf.Tensor]
+WithGradient = tuple[tf.Tensor, Callable[[tf.Tensor], Pair]]  # a result, and what its own becomes
+
+
 def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
     """Return a fully connected layer without activation, [n, width], of rows [n, d]."""
     inputs = x.shape.as_list()[-1]
@@ -25,18 +29,19 @@ def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
 
 
 def add_biases(maps: tf.Tensor, biases: tf.Variable) -> tf.Tensor:
-    """Return maps [n, h, w, c] plus biases [c]."""
+    """Return maps [n, h, w, c] plus biases [c], after a transposed convolution.
+
+    TensorFlow makes one operation of those after a convolution and of it, their gradient included.
+    """
     add = _add_biases if tf.inside_function() else tf.nn.bias_add
     return add(maps, tf.convert_to_tensor(biases))  # [n, h, w, c]
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
-def _add_biases(
-    maps: tf.Tensor, biases: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+def _add_biases(maps: tf.Tensor, biases: tf.Tensor) -> WithGradient:
     """Return maps [n, h, w, c] plus biases [c], whose gradient is summed by a product."""
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gradient(upstream: tf.Tensor) -> Pair:
         pixels = tf.reshape(upstream, [-1, biases.shape.as_list()[0]])  # [n h w, c]
         ones = tf.ones(tf.shape(pixels)[:1])  # [n h w]
         return upstream, tf.linalg.matvec(pixels, ones, transpose_a=True)  # [n, h, w, c], [c]
@@ -45,12 +50,10 @@ def _add_biases(
 
 
 @tf.custom_gradient  # type: ignore[untyped-decorator]
-def _product_of_pages(
-    x: tf.Tensor, weights: tf.Tensor
-) -> tuple[tf.Tensor, Callable[[tf.Tensor], tuple[tf.Tensor, tf.Tensor]]]:
+def _product_of_pages(x: tf.Tensor, weights: tf.Tensor) -> WithGradient:
     """Return x [n, d] times weights [d, width], with rows x set apart in the weights' gradient."""
 
-    def gradient(upstream: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    def gradient(upstream: tf.Tensor) -> Pair:
         apart = tf.pad(x, [[0, 0], [0, GAP]])  # [n, d + GAP]
         of_weights = tf.matmul(apart, upstream, transpose_a=True)  # [d + GAP, width]
         of_x = tf.matmul(upstream, weights, transpose_b=True)  # [n, d]

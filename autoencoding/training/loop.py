@@ -100,15 +100,13 @@ def build(
         rates = tf1.placeholder(tf.float32, [None], name="rate")
         steps = tf1.placeholder(tf.int32, [], name="steps")
         feed = inputs, weight, rates, steps
-        taken = feed
-        if draw is not None:
-            drawn = tf.function(partial(drawn_ahead, draw), autograph=False)(inputs["x"], steps)
-            taken = {**inputs, **drawn}, weight, rates, steps
+        drawn = {} if draw is None else drawn_ahead(draw, inputs["x"], steps)  # [K, ...] each
+        taken = {**inputs, **drawn}, weight, rates, steps
         if not compiles:
             return Loop(*feed, None, None, traced(*taken))
         compiled = partial(tf.function, jit_compile=True, autograph=False)
         errors = (
-            compiled(even)(taken[0], rates, steps),  # [K]
+            compiled(even)({**inputs, **drawn}, rates, steps),  # [K]
             compiled(weighted)(*taken),  # [K]
             # last: what is first traced uncompiled has its loop lowered, its operations among the
             # graph's own; that is faster, but XLA cannot take it
@@ -127,13 +125,16 @@ def drawn_ahead(draw: Draw, x: tf.Tensor, steps: tf.Tensor) -> Inputs:
         each = draw(x[i], i)  # [batch, ...] each
         return i + 1, {name: drawn[name].write(i, value) for name, value in each.items()}
 
-    length = tf.shape(x)[0]  # K
-    drawn = {
-        name: tf.TensorArray(tf.float32, length, element_shape=value.shape)
-        for name, value in draw(x[0], tf.constant(0)).items()
-    }
-    _, drawn = tf.while_loop(lambda i, _: i < steps, body, (0, drawn))
-    return {name: values.stack() for name, values in drawn.items()}  # [K, batch, ...] each
+    def of_all() -> Inputs:
+        length = tf.shape(x)[0]  # K
+        drawn = {
+            name: tf.TensorArray(tf.float32, length, element_shape=value.shape)
+            for name, value in draw(x[0], tf.constant(0)).items()
+        }
+        _, drawn = tf.while_loop(lambda i, _: i < steps, body, (0, drawn))
+        return {name: values.stack() for name, values in drawn.items()}  # [K, batch, ...] each
+
+    return tf.function(of_all, autograph=False)()
 
 
 def placeholders(widths: dict[str, int], rows: list[int | None]) -> Inputs:

@@ -203,8 +203,8 @@ class Run:
         padded = np.zeros(self.rows_ahead.length, np.float32)  # [K]
         padded[:k] = rates
         if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
-            loop = self.rows_ahead.loop
-            self._run_call = loop.caller(self.model.session, call.fetch, list(call.feed))
+            caller = self.rows_ahead.loop.caller
+            self._run_call = caller(self.model.session, call.fetch, list(call.feed))
         errors = self._run_call(call.feed, padded, k)[:k]  # [k]
         if not np.isfinite(errors).all():
             first = int(np.argmin(np.isfinite(errors)))

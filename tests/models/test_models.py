@@ -256,6 +256,21 @@ def test_corruptions_see_rows_in_the_units_of_the_scaling_anew_at_each_step(scal
     assert (len(set(first)), len(set(second))) == (1, 5)  # one seed, and a number for each step
 
 
+def test_codes_are_drawn_by_a_standard_normal_that_follows_from_the_steps_number_alone():
+    with VariationalAutoencoder(64, 8, seed=0, checkpoint=None) as ae:
+        ae.graph._unsafe_unfinalize()
+        with ae.graph.as_default():
+            drawn = [ae._drawn(tf.zeros([100_000, 64]), ahead)["noise"] for ahead in (0, 0, 1)]
+        first, again, other = ae.session.run(drawn)
+        ae.session.run(ae.train_op, {ae.x: SOME})
+        following = ae.session.run(drawn[0])
+    assert first.mean(axis=0) == pytest.approx(np.zeros(8), abs=0.02)
+    assert first.var(axis=0) == pytest.approx(np.ones(8), rel=0.02)
+    assert np.array_equal(first, again)
+    assert np.array_equal(other, following)
+    assert np.isclose(first, other).mean() < 0.001
+
+
 def test_denoising_removes_noise_that_a_plain_model_keeps():
     noisy = DIGITS + np.random.default_rng(0).normal(scale=4, size=DIGITS.shape)
     noise = GaussianNoise(4 / DIGITS.std(axis=0).mean())

@@ -184,6 +184,8 @@ def test_a_target_of_another_width_must_be_fed(fresh):
         (1, 1.5e8, True),
         (4, 0.7e8, False),
         (4, 0.9e8, True),
+        (600, 5.6e10, True),  # 784-100, batch 100, all of MNIST corrupted
+        (600, 3e11, True),  # 784-512-20, codes drawn
         (150, 7e3, True),  # a table of four columns
     ],
 )

@@ -188,7 +188,6 @@ def test_arrays_hold_the_rows_of_the_block(dtype):
         assert got["weight"] == pytest.approx(present / present.sum(axis=1, keepdims=True))
 
 
-@pytest.mark.usefixtures("either_way")
 @pytest.mark.parametrize("shape", [(3,), (2, 5, 7)])
 def test_arrays_begin_where_tensorflow_takes_them_without_a_copy(shape):
     for _ in range(20):  # NumPy's own memory is aligned to 64 bytes once in four times
@@ -199,6 +198,7 @@ def test_arrays_begin_where_tensorflow_takes_them_without_a_copy(shape):
         assert not array.any()
 
 
+@pytest.mark.usefixtures("either_way")
 def test_padding_stands_for_rows_that_there_are():
     # 0 times NaN is NaN
     fed = feeder(5 + numbered(5), 3)
