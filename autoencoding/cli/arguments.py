@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import os
 import signal
 import sys
@@ -74,6 +75,13 @@ def file(text: str) -> str:
     """Read the path of a file that is there, for argparse."""
     if not Path(text).is_file():
         raise argparse.ArgumentTypeError(f"there is no file {text}")
+    return text
+
+
+def table(text: str) -> str:
+    """Read the path of a file or folder that is there, or a pattern of such, for argparse."""
+    if not Path(text).exists() and not glob.glob(text, recursive=True):
+        raise argparse.ArgumentTypeError(f"there is no file or folder {text}")
     return text
 
 

@@ -51,6 +51,10 @@ class Cells:
         Words in lower case that stand for an empty cell, beside the empty text.
     decimal : str
         Decimal mark of numbers that are text.
+    rows : sequence, optional
+        What rows are called in messages; 0, 1, ... by default.
+    total : int
+        Number of the rows that these were sampled from, if they were.
     """
 
     source: str
@@ -58,6 +62,8 @@ class Cells:
     array: pa.Array
     missing: Sequence[str] = ()
     decimal: str = "."
+    rows: Sequence[object] | None = None
+    total: int = 0
 
     def __len__(self) -> int:
         return len(self.array)
@@ -220,9 +226,13 @@ class Cells:
         """Return an error that names the file, the column, the row and what is there."""
         got = repr(self.array[row].as_py()) if row < len(self) else "nothing"
         return ValueError(
-            f"{self.source}: column {self.name!r}, row {row}: {expected}, got {got}; name it as a "
-            "missing word, or give the column another type"
+            f"{self.source}: column {self.name!r}, row {self.row(row)}: {expected}, got {got}; "
+            "name it as a missing word, or give the column another type"
         )
+
+    def row(self, place: int) -> object:
+        """Return what a row is called in messages."""
+        return self.rows[place] if self.rows is not None and place < len(self) else place
 
 
 def _parse_times(words: Sequence[str | None], form: str) -> np.ndarray:

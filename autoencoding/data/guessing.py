@@ -108,7 +108,10 @@ def _identifies(cells: Cells, numbers: np.ndarray) -> bool:
     width = np.ptp(numbers)
     if width < len(numbers) - 1 or len(np.unique(numbers)) < len(numbers):
         return False
-    return bool(width < DENSE * len(numbers)) or NAMES.search(_words(cells.name)) is not None
+    return (
+        bool(width < DENSE * max(len(numbers), cells.total))
+        or NAMES.search(_words(cells.name)) is not None
+    )
 
 
 def _words(name: str) -> str:

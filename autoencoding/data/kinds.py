@@ -268,4 +268,4 @@ def why_no_numbers(cells: Cells) -> str:
     numbers = len(cells) - cells.empty[0] - len(wrong)
     if len(wrong) > numbers and not LIKE_NUMBER.fullmatch(cell.strip()):
         return ""
-    return f"; no numbers, because of {cell!r} in row {wrong[0]}"
+    return f"; no numbers, because of {cell!r} in row {cells.row(wrong[0])}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import os
+import sys
 from collections.abc import Mapping, Sequence
 from typing import Any, Protocol
 
@@ -94,6 +95,13 @@ def open_source(name: str, value: Any, shape: Shape) -> Any:
         return value
     if isinstance(value, (str, os.PathLike)):
         value = [value]
+    if is_dataset(value):
+        from autoencoding.data.datasets import numbers
+
+        names = value.schema.names
+        if len(names) != math.prod(shape):
+            raise ValueError(f"{name} must have {math.prod(shape)} columns, got {len(names)}")
+        return numbers(name, value, names)
     if isinstance(value, (list, tuple)) and value:
         if _are_paths(value):
             value = [_mapped(name, path) for path in value]
@@ -150,6 +158,12 @@ def width(name: str, value: Any) -> int:
         return math.prod(np.shape(next(iter(value)))[1:])
     except (StopIteration, LookupError):
         raise ValueError(f"{name} must have at least one row, got none") from None
+
+
+def is_dataset(value: Any) -> bool:
+    """Tell whether this is a data set of pyarrow, without importing that."""
+    module = sys.modules.get("pyarrow.dataset")
+    return module is not None and isinstance(value, module.Dataset)
 
 
 def _are_paths(values: Sequence[Any]) -> bool:

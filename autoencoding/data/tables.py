@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -11,6 +12,8 @@ from typing import Any
 import numpy as np
 import pandas as pd
 import pyarrow as pa
+import pyarrow.compute as pc
+from pyarrow import parquet
 
 from autoencoding.data import delimited
 from autoencoding.data.cells import MISSING, Cells
@@ -19,6 +22,7 @@ from autoencoding.data.delimited import Dialect
 TEXT = (".csv", ".tsv", ".txt")
 SUFFIXES = (*TEXT, *(f"{suffix}.gz" for suffix in TEXT), ".parquet", ".npy", ".npz")
 EXTRAS = (*(f"{suffix}.zst" for suffix in TEXT), ".xlsx")
+UNNAMED = {"__index_level_0__": "index"}  # what pandas calls an index without a name in Parquet
 
 
 @dataclass(frozen=True)
@@ -75,7 +79,7 @@ class Table:
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         """Return columns as they were read."""
         self.require(names)
-        return pd.DataFrame({name: self.columns[name].array.to_pandas() for name in names})
+        return pd.DataFrame({name: _series(self.columns[name].array) for name in names})
 
 
 def read(
@@ -103,29 +107,40 @@ def read(
     ValueError
         It is no table of a row at least.
     """
-    path = Path(path)
-    suffix = next((s for s in (*SUFFIXES, *EXTRAS) if path.name.lower().endswith(s)), None)
-    if suffix is None:
-        raise ValueError(f"{path} must end with {', '.join((*SUFFIXES, *EXTRAS))}")
-    path.stat()  # the error of a missing file names it
-    try:
-        if suffix.startswith(TEXT):
-            arrays, taken, remarks = delimited.read(path, dialect)
-            index = [name for name in list(arrays)[:1] if name == "Unnamed: 0"]
-            words = [*MISSING, *map(str.lower, missing)]
-            mark = taken.decimal or "."
-            columns = {k: Cells(str(path), k, a, words, mark) for k, a in arrays.items()}
-            table = Table(str(path), columns, index, taken, remarks)
-        else:
-            table = of_frame(_frame(path, suffix), str(path), list(map(str.lower, missing)))
-    except (ValueError, EOFError, MemoryError, ImportError, OSError) as error:
-        if isinstance(error, OSError) and error.errno:
-            raise
-        raise ValueError(f"{path} is no table that can be read: {error}") from None
+    table = read_any(Path(path), dialect, missing)
     if not table.names or not table.n_rows:
         size = [table.n_rows, len(table.names)] if table.columns else [0, 0]
         raise ValueError(f"{path} must have at least one row and one column, got {size}")
     return table
+
+
+def read_any(path: Path, dialect: Dialect, missing: Sequence[str]) -> Table:
+    """Read a table as `read` does; it may have no row, or no column."""
+    suffix = next((s for s in (*SUFFIXES, *EXTRAS) if path.name.lower().endswith(s)), None)
+    if suffix is None:
+        raise ValueError(f"{path} must end with {', '.join((*SUFFIXES, *EXTRAS))}")
+    path.stat()  # the error of a missing file names it
+    with named_errors(path):
+        if suffix.startswith(TEXT):
+            arrays, taken, remarks = delimited.read(path, dialect)
+            index = [name for name in list(arrays)[:1] if name == "Unnamed: 0"]
+            empty, mark = [*MISSING, *words(missing)], taken.decimal or "."
+            columns = {k: Cells(str(path), k, a, empty, mark) for k, a in arrays.items()}
+            return Table(str(path), columns, index, taken, remarks)
+        if suffix == ".parquet":
+            return of_arrow(parquet.ParquetFile(path).read(), str(path), words(missing))
+        return of_frame(_frame(path, suffix), str(path), words(missing))
+
+
+@contextlib.contextmanager
+def named_errors(path: Path) -> Iterator[None]:
+    """Turn what readers raise into a ValueError that names the file; an OSError has its number."""
+    try:
+        yield
+    except (ValueError, EOFError, MemoryError, ImportError, OSError, pa.ArrowException) as error:
+        if isinstance(error, OSError) and error.errno:
+            raise
+        raise ValueError(f"{path} is no table that can be read: {error}") from None
 
 
 def of_frame(frame: pd.DataFrame, source: str = "X", missing: Sequence[str] = ()) -> Table:
@@ -140,6 +155,59 @@ def of_frame(frame: pd.DataFrame, source: str = "X", missing: Sequence[str] = ()
         raise ValueError(f"{source} must have columns of different names, got {list(frame)}")
     columns = {name: Cells(source, name, _array(frame[name]), missing) for name in frame}
     return Table(source, columns, index)
+
+
+def words(missing: Sequence[str]) -> list[str]:
+    """Return words for an empty cell as `Cells` takes them."""
+    return [word.lower() for word in missing]
+
+
+def of_arrow(
+    table: pa.Table, source: str = "X", missing: Sequence[str] = (), first: int = 0
+) -> Table:
+    """Return an Arrow table as a table, whose first row has this number among all of its source.
+
+    An index that pandas has written is one, too.
+    """
+    arrays = [*zip(table.column_names, map(_plain, table.columns), strict=True)]
+    index = []
+    for level in (table.schema.pandas_metadata or {}).get("index_columns", []):
+        if isinstance(level, str):  # the name of a column
+            index.append(UNNAMED.get(level, level))
+        elif level["name"] is not None:  # a range, which is not written out
+            numbers = np.arange(first, first + len(table)) * level["step"] + level["start"]
+            arrays.append((str(level["name"]), pa.array(numbers)))
+            index.append(str(level["name"]))
+    names = [UNNAMED.get(name, name) for name, _ in arrays]
+    if len({*names}) < len(names):
+        raise ValueError(f"{source} must have columns of different names, got {names}")
+    columns = {
+        name: Cells(source, name, array, missing, rows=range(first, first + len(table)))
+        for name, (_, array) in zip(names, arrays, strict=True)
+    }
+    return Table(source, columns, index)
+
+
+def _series(array: pa.Array) -> pd.Series:
+    """Return an array for a data frame; whole numbers stay so where some are missing."""
+    if pa.types.is_integer(array.type) and array.null_count:
+        return array.to_pandas(types_mapper=pd.ArrowDtype)
+    return array.to_pandas()
+
+
+def _plain(column: pa.ChunkedArray) -> pa.Array:
+    """Return a column as one array: words as text, and what is not a number empty."""
+    array = column.combine_chunks()
+    if pa.types.is_dictionary(array.type):
+        array = array.dictionary_decode()
+    kind = array.type
+    if isinstance(kind, pa.BaseExtensionType):  # such as pandas' periods
+        return _array(array.to_pandas())
+    if pa.types.is_floating(kind):
+        wrong = pc.is_nan(array)
+        return pc.if_else(wrong, None, array) if pc.any(wrong).as_py() else array
+    text = pa.types.is_large_string(kind) or pa.types.is_string_view(kind)
+    return array.cast(pa.string()) if text else array
 
 
 def _array(column: pd.Series) -> pa.Array:
@@ -160,8 +228,6 @@ def _array(column: pd.Series) -> pa.Array:
 
 
 def _frame(path: Path, suffix: str) -> pd.DataFrame:
-    if suffix == ".parquet":
-        return pd.read_parquet(path)
     if suffix == ".xlsx":
         return pd.read_excel(path)
     array: Any = np.load(path, allow_pickle=False)

@@ -14,8 +14,9 @@ from sklearn.utils.validation import check_is_fitted, validate_data
 
 from autoencoder import Autoencoder
 from autoencoding import checks
+from autoencoding.data.datasets import numbers
 from autoencoding.data.rows import RowsLike
-from autoencoding.data.sources import is_source, width
+from autoencoding.data.sources import is_dataset, is_source, width
 from autoencoding.estimators.encoder import TableEncoder, is_frame, needs_encoding
 from autoencoding.models import MODELS, create
 from autoencoding.parts.optimizers import Constant
@@ -88,8 +89,8 @@ class AutoencoderEstimator(BaseEstimator):
     def _checked(self, X: Any, reset: bool = False) -> Any:
         """Return X as rows [n, d] of float32 or float64, checked as scikit-learn does.
 
-        A data frame of mixed columns, or with gaps, is encoded. What is no array, or one on a
-        disk, comes as it is: the model reads it bit by bit, and checks it.
+        A data frame or data set of mixed columns, or with gaps, is encoded. What is no array, or
+        one on a disk, comes as it is: the model reads it bit by bit, and checks it.
         """
         if reset:
             self.encoder_ = TableEncoder().fit(X) if needs_encoding(X) else None
@@ -100,6 +101,11 @@ class AutoencoderEstimator(BaseEstimator):
                 self.feature_names_in_ = self.encoder_.feature_names_in_
                 self.n_features_in_ = self.encoder_.n_features_in_
             return self.encoder_.transform(X)  # [n, d]
+        if is_dataset(X):
+            if reset:
+                self.feature_names_in_ = np.array(X.schema.names, object)
+                self.n_features_in_ = len(X.schema.names)
+            return numbers("X", X, [*getattr(self, "feature_names_in_", X.schema.names)])
         if not reset and self._is_checked(X):
             return X
         if is_frame(X) or not is_source(X):

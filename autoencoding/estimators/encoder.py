@@ -7,12 +7,16 @@ from typing import Any, Self
 
 import numpy as np
 import pandas as pd
+import pyarrow as pa
 from sklearn.base import BaseEstimator, TransformerMixin
 from sklearn.utils.validation import check_is_fitted
 
+from autoencoding.data.datasets import has_gaps, is_number, pieces, sample
 from autoencoding.data.encoding import Columns
 from autoencoding.data.guessing import is_amount
-from autoencoding.data.tables import of_frame
+from autoencoding.data.scratch import on_disk
+from autoencoding.data.sources import is_dataset
+from autoencoding.data.tables import Table, of_frame
 
 
 class TableEncoder(TransformerMixin, BaseEstimator):
@@ -49,25 +53,33 @@ class TableEncoder(TransformerMixin, BaseEstimator):
         self.types = types
 
     def fit(self, X: Any, y: object = None) -> Self:
-        """Decide what the columns of a data frame X [n, columns] are; y is not used.
+        """Decide what the columns of X [n, columns] are; y is not used.
+
+        X is a data frame, or a `pyarrow.dataset.Dataset`, of which a sample of some 64 MB decides.
 
         Raises
         ------
         TypeError, ValueError
-            X is no data frame; there is no such column or type; a cell is not of its type; or no
+            X is neither; there is no such column or type; a cell is not of its type; or no
             column is left to learn from.
         """
-        table = of_frame(pandas_frame(X))
-        self.columns_ = Columns.of(table, self.types)
-        self.feature_names_in_ = np.array([str(name) for name in X.columns], object)
+        self.columns_ = Columns.of(_table(X), self.types)
+        names = X.schema.names if is_dataset(X) else X.columns
+        self.feature_names_in_ = np.array([str(name) for name in names], object)
         self.n_features_in_ = len(self.feature_names_in_)
         self.column_of_feature_ = np.array(self.columns_.names, object)[self.columns_.owners]
         return self
 
     def transform(self, X: Any) -> np.ndarray:
-        """Return the numbers, float32 [n, d], of a data frame that has these columns."""
+        """Return the numbers, float32 [n, d], of a data frame or data set that has these columns.
+
+        Of a data set they are a memory map of a scratch file, which is gone when it is not used any
+        more (`TMPDIR` names its folder).
+        """
         check_is_fitted(self)
-        return self.columns_.encode(of_frame(pandas_frame(X)))
+        if is_dataset(X):
+            return on_disk(self.columns_.encode(piece) for piece in pieces(X))
+        return self.columns_.encode(_table(X))
 
     def inverse_transform(self, X: np.ndarray) -> pd.DataFrame:
         """Return the columns of numbers and words that rows X [n, d] stand for.
@@ -85,7 +97,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def summary(self, X: Any) -> str:
         """Return a table that tells what each column was taken for, and what is missing in X."""
         check_is_fitted(self)
-        return self.columns_.summary(of_frame(pandas_frame(X)))
+        return self.columns_.summary(_table(X))
 
     def by_column(self, errors: np.ndarray) -> np.ndarray:
         """Return the errors of the columns of a frame [n, n_features_in_], of numbers [n, d]."""
@@ -100,20 +112,30 @@ def is_frame(X: Any) -> bool:
 
 
 def needs_encoding(X: Any) -> bool:
-    """Tell whether this is a data frame with gaps, or with columns that are no mere numbers."""
-    if not is_frame(X):
+    """Tell whether this is a table with gaps, or with columns that are no mere numbers."""
+    if is_dataset(X):
+        if not all(is_number(kind) for kind in X.schema.types) or has_gaps(X):
+            return True
+    elif is_frame(X):
+        frame = pandas_frame(X)
+        numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
+        if not numeric or bool(frame.isna().to_numpy().any()):
+            return True
+        X = frame.select_dtypes("integer")
+    else:
         return False
-    frame = pandas_frame(X)
-    numeric = all(pd.api.types.is_numeric_dtype(dtype) for dtype in frame.dtypes)
-    if not numeric or bool(frame.isna().to_numpy().any()):
-        return True
-    whole = of_frame(frame.select_dtypes("integer")).columns.values()  # maybe identifiers, or days
-    return any(not is_amount(cells) for cells in whole)
+    whole = [c for c in _table(X).columns.values() if pa.types.is_integer(c.array.type)]
+    return any(not is_amount(cells) for cells in whole)  # but identifiers, or days
+
+
+def _table(X: Any) -> Table:
+    """Return a data frame as a table, or a sample of a data set."""
+    return sample(pieces(X), "X")[0] if is_dataset(X) else of_frame(pandas_frame(X))
 
 
 def pandas_frame(X: Any) -> pd.DataFrame:
     """Return a data frame as pandas has it, without its index."""
     if not is_frame(X):
-        raise TypeError(f"X must be a data frame, got {type(X).__name__}")
+        raise TypeError(f"X must be a data frame or data set, got {type(X).__name__}")
     frame = X if isinstance(X, pd.DataFrame) else X.to_pandas()
     return frame.reset_index(drop=True)

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import os
 import re
 from collections.abc import Sequence
@@ -21,7 +23,8 @@ from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
 
 CAUSES = 3  # columns that are named with each score
-OWN = re.compile(r"row|score|outlier|(cause|share|code)\d+")  # names of columns of the results
+RESULTS = ("codes", "reconstructions", "outliers")
+OWN = re.compile(r"part|row|score|outlier|(cause|share|code)\d+")  # names of columns of the results
 
 
 @dataclass(frozen=True)
@@ -59,10 +62,7 @@ class TableModel:
         """Save the model to a folder, with its columns, density and threshold."""
         self.model.metadata["table"] = {
             **self.model.metadata.get("table", {}),
-            "columns": self.columns.to_json(),
-            "density": self.density.to_json(),
-            "threshold": self.threshold,
-            "carried": list(self.carried),
+            **self._description,
         }
         self.model.save(folder)
 
@@ -92,23 +92,44 @@ class TableModel:
         threshold = np.quantile(self.density.scores(self.model, rows), 1 - contamination)
         return replace(self, threshold=float(threshold))
 
-    def results(self, table: Table) -> dict[str, pd.DataFrame]:
-        """Return codes, reconstructions and outliers of a table by name, a row for each row."""
+    @property
+    def digest(self) -> str:
+        """SHA-256 of all that results depend on."""
+        digest = hashlib.sha256(json.dumps(self._description, sort_keys=True).encode())
+        for name, values in sorted(self.model.weights.items()):
+            digest.update(name.encode() + values.tobytes())
+        return digest.hexdigest()
+
+    @property
+    def _description(self) -> dict[str, Any]:
+        """All but the model, as JSON holds it."""
+        return {
+            "columns": self.columns.to_json(),
+            "density": self.density.to_json(),
+            "threshold": self.threshold,
+            "carried": list(self.carried),
+        }
+
+    def results(self, table: Table, first: int = 0) -> dict[str, pd.DataFrame]:
+        """Return the `RESULTS` for a table by name, a row for each of its rows.
+
+        These have numbers from `first` on.
+        """
         rows, along = self.columns.encode(table), self._along(table)  # [n, d]
         codes = self.model.encode(rows)  # [n, hidden_dim]
         names = [f"code{number}" for number in range(codes.shape[1])]
         decoded = self.columns.decode(self.model.reconstruct(rows))
         attributions = Attributions(self.density)
         scores, parts = attributions.scores_and_parts(self.model, rows)  # [n], [n, d]
-        row = pd.DataFrame({"row": np.arange(len(scores))})
+        row = pd.DataFrame({"row": np.arange(first, first + len(scores))})
         found = pd.DataFrame({"score": scores, "outlier": scores > self.threshold})
         causes = self._causes(self.columns.of_columns(parts))
-        tables = {
-            "codes": [along, pd.DataFrame(codes, columns=names)],
-            "reconstructions": [along, decoded.drop(columns=[*along], errors="ignore")],
-            "outliers": [row, along, found, causes],
-        }
-        return {name: pd.concat(side, axis=1) for name, side in tables.items()}
+        tables = (
+            [along, pd.DataFrame(codes, columns=names)],
+            [along, decoded.drop(columns=[*along], errors="ignore")],
+            [row, along, found, causes],
+        )
+        return {n: pd.concat(side, axis=1) for n, side in zip(RESULTS, tables, strict=True)}
 
     def _along(self, table: Table) -> pd.DataFrame:
         """Return the columns of a table that come along into the results."""

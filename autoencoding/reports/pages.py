@@ -113,15 +113,19 @@ def _plane(
     )
 
 
-def panels_of_scores(scores: np.ndarray, threshold: float, codes: np.ndarray) -> list[Panel]:
-    """Draw outlier scores [n] with their threshold, and codes [n, hidden_dim] in a plane."""
+def histogram_of_scores(scores: np.ndarray, threshold: float) -> Panel:
+    """Draw outlier scores [n] with their threshold."""
+    return figures.histogram("outlier scores", scores, threshold)
+
+
+def plane_of_codes(codes: np.ndarray, outliers: np.ndarray) -> list[Panel]:
+    """Draw codes [n, hidden_dim] in a plane, if there is one, by whether they are outliers [n]."""
     some = np.linspace(0, len(codes) - 1, min(len(codes), POINTS)).astype(int)
     names = ("first unit", "second unit")
     if codes.shape[1] > 2 and len(codes) > 2:
         codes = PCA(2, random_state=0).fit_transform(codes)  # [n, 2]
         names = ("first component of the codes", "second component of the codes")
-    labels = np.where(scores > threshold, "outlier", "normal")  # [n]
-    panels = [figures.histogram("outlier scores", scores, threshold)]
-    if codes.shape[1] == 2:
-        panels.append(figures.scatter("codes", codes[some], labels[some], names))
-    return panels
+    if codes.shape[1] != 2:
+        return []
+    labels = np.where(outliers, "outlier", "normal")  # [n]
+    return [figures.scatter("codes", codes[some], labels[some], names)]

@@ -81,7 +81,7 @@ def test_main_takes_parquet_and_other_models(model):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ("--data none.csv", "there is no file none.csv"),
+        ("--data none.csv", "there is no file or folder none.csv"),
         ("--load nowhere --score people.csv", "there is no folder nowhere"),
         ("--load kept", "give a FILE to train on, or --load and --score"),
         ("--score people.csv", "give a FILE to train on, or --load and --score"),

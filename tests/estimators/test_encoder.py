@@ -35,7 +35,7 @@ def test_an_encoder_gives_numbers_and_their_columns(frame):
     assert np.array_equal(encoder.transform(polars.from_pandas(frame)), rows)
     typed = clone(encoder).set_params(types={"label": "category"}).fit(frame)
     assert {"label = 0", "label = 1"} < set(typed.get_feature_names_out())
-    with pytest.raises(TypeError, match="X must be a data frame, got ndarray"):
+    with pytest.raises(TypeError, match="X must be a data frame or data set, got ndarray"):
         encoder.transform(rows)
 
 

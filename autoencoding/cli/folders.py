@@ -1,0 +1,106 @@
+"""The command `table` on a folder of parts: each is read by itself, and has files of results."""
+
+from __future__ import annotations
+
+import sys
+from argparse import Namespace
+from collections.abc import Iterable, Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pandas as pd
+import pyarrow as pa
+from tqdm import tqdm
+
+from autoencoding.cli.tables import WORST, decided, drawn_scores, show_results, train
+from autoencoding.data import scratch
+from autoencoding.data.datasets import sample
+from autoencoding.data.encoding import Columns
+from autoencoding.data.folders import Folder, Part
+from autoencoding.estimators.folders import FolderResults
+from autoencoding.estimators.tables import RESULTS, TableModel
+from autoencoding.reports import figures, pages
+from autoencoding.reports.figures import Panel
+from autoencoding.saving import checkpoints
+
+
+def run_folder(folder: Folder, args: Namespace) -> None:
+    """Train on a folder of parts or score them, as the options say; write the results."""
+    others = f"; {folder.passed_over} other files are passed over" if folder.passed_over else ""
+    print(f"{folder.source}: {len(folder.parts)} parts{others}")
+    panels: list[Panel] = []
+    if args.load:
+        model = TableModel.load(args.load)
+        if args.contamination is not None:
+            model = model.calibrated(encoded(folder, model.columns), args.contamination)
+    else:
+        columns, known = decided_by_sample(folder, args)
+        model, panels = train(columns, lambda columns: encoded(folder, columns), known, args)
+    with model.model, checkpoints.locked(args.output):
+        results = FolderResults(model, folder, Path(args.output))
+        if results.journal.other_parts:
+            print(f"{args.output}: results of another model are removed")
+        with tqdm(total=folder.n_rows, unit=" rows", disable=None) as bar:
+            errors = results.of_all(bar.update)
+    for remark, source in results.remarks.items():
+        print(f"  {source}: {remark}")
+    report(results, [part for part in folder.parts if results.is_finished(part)], panels)
+    if errors:
+        lines = "\n".join(f"  {error}" for error in errors)
+        sys.exit(f"{len(errors)} of {len(folder.parts)} parts have no results:\n{lines}")
+
+
+def decided_by_sample(folder: Folder, args: Namespace) -> tuple[Columns, dict[str, Any]]:
+    """Decide what columns are by some rows of all parts; return what tells these from others."""
+    some, n_rows = sample(folder.tables(), folder.source)
+    by = f", by {some.n_rows} of them" if some.n_rows < n_rows else ""
+    print(f"{n_rows} rows; what columns are{by}:")
+    return decided(some, args), {"bytes": folder.size, "parts": folder.digest}
+
+
+def encoded(folder: Folder, columns: Columns) -> np.ndarray:
+    """Return all rows of a folder as numbers, a memory map [n, d] of a scratch file."""
+    with tqdm(total=folder.n_rows, unit=" rows", desc="encoding", disable=None) as bar:
+
+        def parts() -> Iterator[np.ndarray]:
+            for table in folder.tables():
+                yield columns.encode(table)  # [m, d]
+                bar.update(table.n_rows)
+
+        return scratch.on_disk(parts())
+
+
+def report(results: FolderResults, parts: list[Part], panels: list[Panel]) -> None:
+    """Print the worst rows of the parts that have results, and draw all scores."""
+    noted = [results.journal.parts[part.name] for part in parts]
+    n_rows, outliers = (sum(own[key] for own in noted) for key in ("rows", "outliers"))
+    if not n_rows:
+        return
+    scores, worst = scores_and_worst(results.batches(parts, "outliers"))
+    some = np.unique(np.linspace(0, n_rows - 1, pages.POINTS).astype(int))  # [m]
+    codes = taken(results.batches(parts, "codes"), some)
+    path = results.output / "report.png"
+    drawn = drawn_scores(results.model, scores, scores[some], codes)
+    figures.save(path, *panels, *drawn)
+    places = [results.output / result for result in RESULTS]
+    show_results(outliers, worst, n_rows, [*places, path])
+
+
+def scores_and_worst(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, pd.DataFrame]:
+    """Return all scores [n], and the rows that have the highest."""
+    scores, worst = [], []
+    for batch in batches:
+        scores.append(batch["score"].to_numpy())
+        worst.append(batch.take(np.argsort(-scores[-1], kind="stable")[:WORST]).to_pandas())
+    return np.concatenate(scores), pd.concat(worst).nlargest(WORST, "score")
+
+
+def taken(batches: Iterable[pa.RecordBatch], numbers: np.ndarray) -> pd.DataFrame:
+    """Return the rows of these numbers, which rise."""
+    found, first = [], 0
+    for batch in batches:
+        start, end = np.searchsorted(numbers, [first, first + len(batch)])
+        found.append(batch.take(numbers[start:end] - first).to_pandas())
+        first += len(batch)
+    return pd.concat(found)
