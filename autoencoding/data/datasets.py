@@ -161,24 +161,26 @@ def _like(cells: Cells, former: Cells | None) -> Cells:
 
 def _joined(tables: list[pa.Table]) -> pa.Table:
     """Concatenate tables; a column that has no type for all of them becomes text."""
+    names = dict.fromkeys(name for table in tables for name in table.column_names)
+    mixed = {name for name in names if not _have_a_type(tables, name)}
+    alike = []
+    for table in tables:
+        columns = {
+            name: table[name].cast(pa.string()) if name in mixed else table[name]
+            for name in table.column_names
+        }
+        alike.append(pa.table(columns))
+    return pa.concat_tables(alike, promote_options="permissive")
+
+
+def _have_a_type(tables: list[pa.Table], name: str) -> bool:
+    """Tell whether there is a type for a column of all tables that have it."""
+    fields = [table.schema.field(name) for table in tables if name in table.column_names]
     try:
-        return pa.concat_tables(tables, promote_options="permissive")
+        pa.unify_schemas([pa.schema([field]) for field in fields], promote_options="permissive")
     except (pa.ArrowInvalid, pa.ArrowTypeError):
-        types: dict[str, set[pa.DataType]] = {}
-        for table in tables:
-            for column in table.schema:
-                types.setdefault(column.name, set()).add(column.type)
-        mixed = {name for name, found in types.items() if len(found) > 1}
-        text = [
-            pa.table(
-                {
-                    name: table[name].cast(pa.string()) if name in mixed else table[name]
-                    for name in table.column_names
-                }
-            )
-            for table in tables
-        ]
-        return pa.concat_tables(text, promote_options="permissive")
+        return False
+    return True
 
 
 @dataclass(frozen=True)

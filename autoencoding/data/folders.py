@@ -185,7 +185,7 @@ def find(place: str | os.PathLike[str], apart: str | os.PathLike[str] | None = N
             passed_over += 1
     if not parts:
         raise FileNotFoundError(
-            f"{place} holds no parts: files that end with {', '.join(SUFFIXES)}"
+            f"{place} holds no parts of a table: files that end with {', '.join(SUFFIXES)}"
         )
     return Folder(str(place), sorted(parts, key=lambda part: part.name), passed_over)
 

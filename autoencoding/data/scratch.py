@@ -31,9 +31,7 @@ def on_disk(arrays: Iterable[np.ndarray]) -> np.ndarray:
     with tempfile.TemporaryFile(dir=_folder(), buffering=0) as file:
         for rows in arrays:
             if kind not in (None, (rows.shape[1], rows.dtype)):
-                raise ValueError(
-                    f"rows of {kind} must not go on with {rows.shape[1:]} {rows.dtype}"
-                )
+                raise ValueError(f"rows must stay {kind}, got {rows.shape[1]}, {rows.dtype}")
             kind = rows.shape[1], rows.dtype
             _write(file, rows)
             n_rows += len(rows)

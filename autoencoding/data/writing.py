@@ -55,17 +55,19 @@ class Writer:
 
 
 def _arrow(frame: pd.DataFrame, text: bool) -> pa.Table:
-    """Return a frame as Arrow has it, with text for columns that are empty; for CSV for times, too.
+    """Return a frame as Arrow has it; for CSV, times and categories as text.
 
-    CSV has categories as words.
+    What is text or empty is of one type, so that pieces and parts have the same.
     """
     if text:
         frame = frame.assign(**{k: frame[k].astype(str) for k in frame.select_dtypes("datetime")})
     table = pa.Table.from_pandas(frame, preserve_index=False)
     fields = []
     for field in table.schema:
-        kind = pa.string() if pa.types.is_null(field.type) else field.type
+        kind = field.type
         if text and pa.types.is_dictionary(kind):
             kind = kind.value_type
+        if pa.types.is_null(kind) or pa.types.is_large_string(kind):
+            kind = pa.string()
         fields.append(field.with_type(kind))
     return table.cast(pa.schema(fields, table.schema.metadata))
