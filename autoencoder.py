@@ -387,9 +387,10 @@ class Autoencoder:
         ----------
         data : array-like, shape [n, input_dim], or other rows
             Finite numbers of any real dtype, in raw units: whatever NumPy takes as an array; a
-            memory map; a list of paths of `.npy` files or of arrays, end to end; an object with
-            `len` and one row an index; or an object that gives arrays of rows [m, input_dim]
-            whenever it is iterated. They are shuffled in buffers of 256 MB.
+            memory map; a list of paths of `.npy` files or of arrays, end to end; a
+            `pyarrow.dataset.Dataset` of numbers; an object with `len` and one row an index; or one
+            that gives arrays of rows [m, input_dim] whenever it is iterated. They are shuffled in
+            buffers of 256 MB.
         batch_size : int
             Rows a step; 1 is the listing's. The last batch of an epoch may be smaller.
         target : rows, shape [n, target_dim], optional
