@@ -55,7 +55,7 @@ class TableEncoder(TransformerMixin, BaseEstimator):
     def fit(self, X: Any, y: object = None) -> Self:
         """Decide what the columns of X [n, columns] are; y is not used.
 
-        X is a data frame, or a `pyarrow.dataset.Dataset`, of which a sample of some 64 MB decides.
+        X is a data frame, or a `pyarrow.dataset.Dataset`, of which a sample of some 32 MB decides.
 
         Raises
         ------
