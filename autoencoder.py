@@ -37,6 +37,7 @@ from autoencoding.parts.scaling import SCALINGS, Scaler, Scaling
 from autoencoding.saving import checkpoints, savedmodel
 from autoencoding.session import collector_paused, default_config, require_no_fork
 from autoencoding.training import loop
+from autoencoding.training.cluster import Cluster
 from autoencoding.training.run import TRAINED, Run
 from autoencoding.training.state import TrainingState
 from autoencoding.training.steps import Steps
@@ -265,6 +266,7 @@ class Autoencoder:
         if self._random:
             self._taken_steps = variables.scalar("steps", 0)  # []
             self._planned_steps = variables.scalar("planned_steps", 0.0)  # []
+            self._worker = variables.local("worker", np.int64(0))  # []
             drawn = self._drawn(self._scaled["x"], 0)
         self._weights = tf1.trainable_variables()
         optimizer = OPTIMIZERS[self.optimizer](self.rate)  # RMSProp, as in the listing
@@ -280,7 +282,7 @@ class Autoencoder:
         self._residuals = self._baselines.residuals(self._scaled["target"], reconstruction)
         self._unit = self._target_scaler.unit()  # []
         self.saver = tf1.train.Saver(max_to_keep=None, save_relative_paths=True)
-        self.init = tf1.global_variables_initializer()
+        self.init = tf.group(tf1.global_variables_initializer(), tf1.local_variables_initializer())
 
     def _step(
         self, batch: dict[str, tf.Tensor], weight: tf.Tensor, name: str | None = None
@@ -339,8 +341,8 @@ class Autoencoder:
         return self.corruption(x * deviations, seed) / deviations  # [n, input_dim]
 
     def _random_seed(self, name: str, number: tf.Tensor) -> tf.Tensor:
-        """Return the seed [2] of a step's random numbers, apart for each name."""
-        own = np.int64(self.seed ^ zlib.crc32(name.encode()))
+        """Return the seed [2] of a step's random numbers, apart for each name and worker."""
+        own = tf.bitwise.bitwise_xor(np.int64(self.seed ^ zlib.crc32(name.encode())), self._worker)
         return tf.stack([own, tf.cast(number, tf.int64)])  # [2]
 
     def _errors(
@@ -376,6 +378,7 @@ class Autoencoder:
         progress_bar: bool = True,
         log: str | os.PathLike[str] | None = None,
         image_shape: Sequence[int] | None = None,
+        cluster: str | Cluster | None = None,
     ) -> dict[str, list[float]]:
         """Train on every row once an epoch, in random order (listings 11.4 and 11.8).
 
@@ -425,6 +428,11 @@ class Autoencoder:
         image_shape : sequence of int, optional
             (height, width) or (height, width, channels) of a row of 0..255; the log then shows
             some of them beside their reconstructions.
+        cluster : 'TF_CONFIG' or Cluster, optional
+            Train together with other processes, which call `train` alike: the environment variable
+            of this name says where they are (`docs/cluster.md`). Each takes every n-th row, and
+            batches of its own; all end with the same weights. The first one alone prints, logs and
+            saves.
 
         Returns
         -------
@@ -442,7 +450,8 @@ class Autoencoder:
         KeyboardInterrupt
             Ctrl-C; the message says how to go on.
         OSError
-            The checkpoint can't be written, or another run trains into it (`BlockingIOError`).
+            The checkpoint can't be written, or another run trains into it (`BlockingIOError`); or
+            a worker of the cluster has not come (`TimeoutError`) or has ended (`ConnectionError`).
         RuntimeError
             The model is closed, or there is nothing to resume.
         """
@@ -462,11 +471,12 @@ class Autoencoder:
             progress_bar=progress_bar,
             log=log,
             image_shape=image_shape,
+            cluster=cluster,
         ) as run:
             for epoch in run:  # which trains up to this epoch
                 run.report(epoch)
-                if self.checkpoint is not None:
-                    self._save(self.checkpoint)
+                if run.checkpoint is not None:
+                    self._save(run.checkpoint)
         return run.history
 
     # Listing 11.5: testing
@@ -711,6 +721,12 @@ class Autoencoder:
         """Fetch tensors [m, ...] of the m rows of a chunk, trained or not."""
         float64 = {} if self._state is None else self._state.float64
         return self._of_rows.of_chunk(fetches, chunk, float64)
+
+    def _set_worker(self, index: int) -> None:
+        """Draw what this worker of a cluster draws, where the model draws anything."""
+        if self._random:
+            initial = self._worker.initializer.inputs[1]
+            self.session.run(self._worker.initializer, {initial: index})
 
     def _shaped_as(self, data: RowsLike, rows: np.ndarray, name: str) -> np.ndarray:
         """Return rows [n, d] as images if the data that a caller gave are images."""

@@ -9,7 +9,7 @@ from autoencoder import PARTS
 from autoencoding.models import MODELS
 from autoencoding.parts.corruptions import CORRUPTIONS
 from autoencoding.parts.optimizers import OPTIMIZERS
-from autoencoding.training.run import Run
+from autoencoding.training import run as run_module
 
 TUTORIAL = ROOT / "docs" / "outliers.md"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
@@ -22,14 +22,14 @@ def examples_of(page):
 @pytest.fixture
 def one_epoch(monkeypatch):
     """However many are asked for: what the examples show is how, not how well."""
-    planned = Run._planned
+    planned = run_module.prepare
 
-    def shortened(*args):
-        progress = planned(*args)
-        progress.epochs = 1
-        return progress
+    def shortened(*args, **options):
+        start = planned(*args, **options)
+        start.state.epochs = 1
+        return start
 
-    monkeypatch.setattr(Run, "_planned", shortened)
+    monkeypatch.setattr(run_module, "prepare", shortened)
 
 
 def run(example, **names):

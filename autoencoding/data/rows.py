@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from autoencoding import checks
-from autoencoding.data.sources import Selected, Shape, Source, open_source
+from autoencoding.data.sources import EveryNth, Selected, Shape, Source, open_source
 from batching import shuffled
 
 BUFFER_BYTES = 1 << 28  # of float32 rows that are shuffled together
@@ -93,12 +93,21 @@ class Table:
                 f"validation must leave a row on both sides: {fraction} of {self.n_rows} is {count}"
             )
         order = np.random.default_rng([seed, self.n_rows]).permutation(self.n_rows)  # [n]
-        parts = []
-        for numbers in (np.sort(order[count:]), np.sort(order[:count])):  # [m] each
-            inputs = {name: Selected(source, numbers) for name, source in self.inputs.items()}
-            weight = None if self.weight is None else _relative(self.weight[numbers])  # [m]
-            parts.append(Table(inputs, weight, self.names, self.shapes, numbers))
+        parts = [self._selected(np.sort(numbers)) for numbers in (order[count:], order[:count])]
+        for part in parts:
+            part.weight = None if part.weight is None else _relative(part.weight)  # [m]
         return parts[0], parts[1]
+
+    def share(self, index: int, size: int) -> Table:
+        """Return every `size`-th row, from the one of number `index` on."""
+        return self._selected(np.arange(index, self.n_rows, size))
+
+    def _selected(self, numbers: np.ndarray) -> Table:
+        """Return the rows of these numbers [m]."""
+        inputs = {name: Selected(source, numbers) for name, source in self.inputs.items()}
+        weight = None if self.weight is None else self.weight[numbers]  # [m]
+        named = numbers if isinstance(self.numbers, range) else self.numbers[numbers]  # [m]
+        return Table(inputs, weight, self.names, self.shapes, named)
 
 
 class Stream:
@@ -169,6 +178,11 @@ class Stream:
     def take(self, index: np.ndarray) -> Chunk:
         """Return rows of the present buffer by number; row 0 in place of padding."""
         return self._buffer.part(np.maximum(index, 0))
+
+    def share(self, index: int, size: int) -> Stream:
+        """Return every `size`-th row, from the one of number `index` on."""
+        inputs = {key: EveryNth(values, index, size) for key, values in self.inputs.items()}
+        return Stream(inputs, self.names, self.shapes)
 
 
 Rows = Table | Stream

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, Protocol
 
 import numpy as np
@@ -87,6 +87,21 @@ class Selected:
 
     def __getitem__(self, index: Any) -> np.ndarray:
         return self.source[self.numbers[index]]
+
+
+class EveryNth:
+    """Iterate over every n-th row of arrays [m, d], from the one of some number on."""
+
+    def __init__(self, arrays: Iterable[Any], first: int, n: int) -> None:
+        self.arrays, self.first, self.n = arrays, first, n
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        start = 0
+        for array in self.arrays:
+            rows = np.asarray(array)[(self.first - start) % self.n :: self.n]
+            start += len(array)
+            if len(rows):
+                yield rows
 
 
 def open_source(name: str, value: Any, shape: Shape) -> Any:

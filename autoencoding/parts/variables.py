@@ -42,6 +42,17 @@ def scalar(name: str, value: float) -> tf.Variable:
     return tf1.get_variable(name, initializer=value, trainable=False, use_resource=True)  # []
 
 
+def local(name: str, value: np.generic) -> tf.Variable:
+    """Make a variable of this process alone, which is neither read with the others nor saved."""
+    return tf1.get_variable(
+        name,
+        initializer=value,
+        trainable=False,
+        use_resource=True,
+        collections=[tf1.GraphKeys.LOCAL_VARIABLES],
+    )  # []
+
+
 def reader(
     session: tf1.Session, collection: str = tf1.GraphKeys.GLOBAL_VARIABLES
 ) -> Callable[[], dict[str, np.ndarray]]:

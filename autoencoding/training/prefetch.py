@@ -53,8 +53,9 @@ class Prefetcher:
     """Gather the rows of each call into arrays, while the graph trains on those of the last one.
 
     The order of rows depends on the seed, the number of warm starts and the number of the epoch
-    alone. Rows that fit into one shuffle buffer are scaled once for all epochs. The multiplications
-    of a row on its way through the network bound a call's time.
+    alone, and on the worker's. Rows that fit into one shuffle buffer are scaled once for all
+    epochs. The multiplications of a row on its way through the network bound a call's time, and no
+    call takes more than `most` steps. Of more rows than an epoch takes, the first in order are.
     """
 
     def __init__(
@@ -64,10 +65,14 @@ class Prefetcher:
         state: TrainingState,
         multiplications: int,
         scale: Callable[[Chunk], Chunk],
+        worker: int = 0,
+        most: int = CALL_STEPS,
     ) -> None:
         self.loop, self.rows, self.state, self.scale = loop, rows, state, scale
-        self.length = steps_per_call(state.batch_size, rows.width, multiplications)
-        even = rows.weight is None and rows.n_rows % state.batch_size == 0
+        self.worker = worker
+        length = steps_per_call(state.batch_size, rows.width, multiplications)
+        self.length = min(length, most)
+        even = rows.weight is None and state.n_rows % state.batch_size == 0
         self.weighted = not (even and state.compiled)
         compiled = loop.compiled if self.weighted else loop.compiled_even
         self.fetch = compiled if state.compiled else loop.plain
@@ -97,8 +102,8 @@ class Prefetcher:
         batch_size = self.state.batch_size
         first, skip = divmod(start, self.state.steps_per_epoch)
         for epoch in range(first, until):
-            generator = self.state.generator(epoch)
-            orders = self.rows.orders(generator, batch_size)
+            generator = self.state.generator(epoch, self.worker)
+            orders = up_to(self.rows.orders(generator, batch_size), self.state.n_rows)
             for part in batches(orders, batch_size):
                 yield part[skip:]
                 skip = max(0, skip - len(part))
@@ -125,6 +130,13 @@ class Prefetcher:
         if self.weighted:
             arrays[self.loop.weight] = aligned(shape)  # [K, batch]
         return arrays
+
+
+def up_to(orders: Iterator[np.ndarray], count: int) -> Iterator[np.ndarray]:
+    """Yield arrays [m] of row numbers as they come, so many numbers of them."""
+    for order in orders:
+        yield order[:count]
+        count -= min(count, len(order))
 
 
 def aligned(shape: Sequence[int]) -> np.ndarray:

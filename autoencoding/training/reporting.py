@@ -59,6 +59,11 @@ class Reports:
         self.bar.set_postfix(values, refresh=False)
         self.bar.update(steps)
 
+    def remark(self, text: str) -> None:
+        """Print a line, where losses are printed."""
+        if self.verbose:
+            self.bar.write(text)
+
     def report(self, epoch: int) -> None:
         """Print a line and write the log, for the epochs done since the last report."""
         if self.verbose and epoch >= self.shown and epoch % self.every == 0:

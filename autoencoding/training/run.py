@@ -18,16 +18,17 @@ import numpy as np
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
-from autoencoding.data import statistics
-from autoencoding.data.rows import Chunk, Rows, check, split
+from autoencoding.data.rows import Chunk, Rows
 from autoencoding.parts import variables
 from autoencoding.parts.optimizers import warm_up
 from autoencoding.saving import checkpoints
-from autoencoding.training import loop, steps
+from autoencoding.team import ALONE
+from autoencoding.training.averaging import Averages, steps_between
+from autoencoding.training.cluster import Cluster, described, joined
 from autoencoding.training.interrupts import postponed_interrupt
-from autoencoding.training.prefetch import Call, Prefetcher
+from autoencoding.training.prefetch import CALL_STEPS, Call, Prefetcher
 from autoencoding.training.reporting import Reports
-from autoencoding.training.state import TrainingState
+from autoencoding.training.start import prepare
 
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
@@ -58,6 +59,7 @@ class Run:
         progress_bar: bool,
         log: str | os.PathLike[str] | None,
         image_shape: Sequence[int] | None,
+        cluster: str | Cluster | None,
     ) -> None:
         self.model, self.every = model, checks.integer("every", every)
         self.min_gain = checks.number("min_gain", min_gain, minimum=0)
@@ -65,54 +67,87 @@ class Run:
         if patience is not None and validation is None:
             raise ValueError("patience needs rows for validation, got validation=None")
         batch_size = checks.integer("batch_size", batch_size)
-        self.fresh = not resume and not (warm_start and model._state is not None)
-        if resume and model._state is None and model.checkpoint is not None:
-            model._restore(*checkpoints.newest(model.checkpoint))
-        seed = model._require_trained().seed if resume else model.seed
         model._require_memory(copies=3)  # those of the last report, and the next
-        self.rows, self.validation = split(rows, validation, seed)
-        self.fitted = statistics.Fitted({}, model._state.float64 if model._state else {})
-        if self.fresh:
-            self.fitted = statistics.fit(
-                self.rows, model._input_scaler, model._target_scaler, model._baselines
-            )
-        else:
-            check(self.rows)
-        n_validation = 0 if self.validation is None else self.validation.n_rows
-        sizes = self.rows.n_rows, n_validation, min(batch_size, self.rows.n_rows)
-        self.state = self._resumed(sizes) if resume else self._planned(sizes)
-        options = self.every, verbose, progress_bar, log, image_shape
-        self.reports = Reports(model, self.state, self.validation or self.rows, *options)
+        self.cluster = cluster if cluster is None else described(cluster)
+        self.team = ALONE if self.cluster is None else joined(self.cluster)
+        self.start = prepare(
+            model,
+            rows,
+            batch_size,
+            validation=validation,
+            resume=resume,
+            warm_start=warm_start,
+            team=self.team,
+            own_rows=self.cluster is not None and self.cluster.own_rows,
+        )
+        self.state, self.validation = self.start.state, self.start.validation
+        first = self.team.is_first  # which alone prints and writes
+        self.checkpoint = model.checkpoint if first else None
+        self.reports = Reports(
+            model,
+            self.state,
+            self.validation or self.start.rows,
+            self.every,
+            verbose and first,
+            progress_bar and first,
+            log if first else None,
+            image_shape,
+        )
         self._best: dict[str, np.ndarray] | None = None  # weights, while others are trained
         self._run_call: Any = None
+        self._averages: Averages | None = None  # where there are several workers
+        self._stopped = False  # all of them, as one was asked to
         self._stack = ExitStack()
 
     def __enter__(self) -> Self:
-        model = self.model
+        model, team, state = self.model, self.team, self.state
         with self._stack:
-            self._stack.enter_context(checkpoints.locked(model.checkpoint))
+            team.tell(self._stack.enter_context, checkpoints.locked(self.checkpoint))
             self._interrupted = self._stack.enter_context(postponed_interrupt())
             self._stack.enter_context(self.reports)
-            if self.fresh:
+            if self.start.fresh:
                 model.session.run(model.init)
-                variables.write(model.session, self.fitted.variables | model._start)
-            model._state = self.state
-            planned = {"planned_steps": np.array(self.state.planned_steps)}
+            variables.write(model.session, self.start.values)
+            if self.start.fresh and team.size > 1:  # as seeds may differ
+                variables.write(model.session, team.of_first(variables.read(model.session)))
+            model._state = state
+            planned = {"planned_steps": np.array(state.planned_steps)}
             variables.write(model.session, planned)  # where the graph has it
+            model._set_worker(team.index)
             self._read = variables.reader(model.session)
             self._read_trained = variables.reader(model.session, TRAINED)
-            taken_by = model._loop if self.state.looped else model._steps
             self.rows_ahead = Prefetcher(
-                taken_by, self.rows, self.state, model._multiplications, self._scale
+                model._loop if state.looped else model._steps,
+                self.start.rows,
+                state,
+                model._multiplications,
+                self._scale,
+                team.index,
+                self._steps_between_averages(),
             )
+            for remark in self.start.remarks:
+                self.reports.remark(remark)
             self._stack = self._stack.pop_all()
         return self
 
+    def _steps_between_averages(self) -> int:
+        """Return how many steps a call may take, at most."""
+        model = self.model
+        if self.cluster is None or self.team.size == 1:
+            return CALL_STEPS
+        averaged = [*model._weights, *model._update.optimizer.variables()]
+        self._averages = Averages(self.team, model.session, averaged)
+        if self.cluster.average_every is not None:
+            return self.cluster.average_every
+        flops = 6.0 * model._multiplications * self.state.batch_size
+        return steps_between(flops, int(self._averages.cuts[-1]))
+
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._stack.__exit__(kind, error, traceback)
+        self.model._set_worker(0)
         if error is None:
             self.model.session.run(self.model.rate.initializer)  # for steps by hand
-            if self._interrupted.is_set():
+            if self._interrupted.is_set() or self._stopped:
                 raise KeyboardInterrupt(self.state.how_to_resume(self.model.checkpoint))
 
     @property
@@ -141,32 +176,6 @@ class Run:
         """Print the losses of an epoch once, and write the log of all since the last report."""
         self.reports.report(epoch)
 
-    def _planned(self, sizes: tuple[int, int, int]) -> TrainingState:
-        """Return the state of a new run on so many rows, for validation, and in a step."""
-        model, n_rows = self.model, self.rows.n_rows
-        state = TrainingState(*sizes, model.epoch, model.seed, compiled=False)
-        state.float64 = self.fitted.float64
-        if not self.fresh and model._state is not None:
-            state.warm_starts = model._state.warm_starts + 1
-        flops = 6.0 * model._multiplications * n_rows
-        pays = loop.worth_compiling(state.steps_per_epoch, flops)
-        state.compiled = pays and model._compiles
-        few = state.steps_per_epoch <= steps.FEW and model._compiles
-        state.looped = state.compiled or not few
-        return state
-
-    def _resumed(self, sizes: tuple[int, int, int]) -> TrainingState:
-        """Return the state to resume, which must be of these sizes."""
-        state = self.model._require_trained()
-        expected = state.n_rows, state.n_validation, state.batch_size
-        if sizes != expected:
-            raise ValueError(
-                "data, validation and batch_size must be those of the run to resume, which had "
-                "{} rows, {} for validation, {} a step; got {}, {} and {}".format(*expected, *sizes)
-            )
-        state.epochs = self.model.epoch
-        return state
-
     def _train_or_undo(
         self, calls: Iterator[Call], until: int, kept: dict[str, np.ndarray]
     ) -> dict[str, np.ndarray]:
@@ -190,9 +199,10 @@ class Run:
     def _over(self) -> bool:
         """Tell whether training ends before its planned end."""
         best = self.state.best
-        if self.patience is None or best is None:
-            return self._interrupted.is_set()
-        return self._interrupted.is_set() or self.state.epoch - 1 - best >= self.patience
+        stopped = self._stopped if self.team.size > 1 else self._interrupted.is_set()
+        if stopped or self.patience is None or best is None:
+            return stopped
+        return self.state.epoch - 1 - best >= self.patience
 
     def _train_on(self, call: Call) -> None:
         """Take the steps of a call, and record their losses."""
@@ -205,7 +215,10 @@ class Run:
         if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
             caller = self.rows_ahead.loop.caller
             self._run_call = caller(self.model.session, call.fetch, list(call.feed))
-        errors = self._run_call(call.feed, padded, k)[:k]  # [k]
+        errors = self._run_call(call.feed, padded, k)  # [K]
+        if self._averages is not None:
+            errors, self._stopped = self._averages(errors, self._interrupted.is_set())
+        errors = errors[:k]  # [k]
         if not np.isfinite(errors).all():
             first = int(np.argmin(np.isfinite(errors)))
             epoch, step = divmod(state.step + first, state.steps_per_epoch)
@@ -238,6 +251,7 @@ class Run:
             weight = np.ones(len(errors)) if chunk.weight is None else chunk.weight  # [m]
             total += float(weight @ errors)
             weights += float(weight.sum())
+        total, weights = self.team.total(np.array([total, weights]))
         return self._losses(np.array([total / weights]))[0]
 
     def _record(self, name: str, losses: list[float]) -> None:

@@ -18,7 +18,7 @@ class TrainingState:
     its last step), and 'validation_loss' where there are rows to validate on.
     """
 
-    n_rows: int  # to train on
+    n_rows: int  # to train on, of each worker
     n_validation: int  # rows to validate on
     batch_size: int
     epochs: int  # the planned total, on which the schedule depends
@@ -31,10 +31,13 @@ class TrainingState:
     best: int | None = None  # the epoch with the least validation loss
     history: dict[str, list[float]] = field(default_factory=dict)
     float64: dict[str, Float64] = field(default_factory=dict)  # scalings, as in `statistics.fit`
+    workers: int = 1
+    total_rows: int = 0  # to train on, of all workers together
     last: dict[str, np.ndarray] | None = None  # weights to go on with, if the session has the best
 
     def __post_init__(self) -> None:
         validation = ["validation_loss"] * (self.n_validation > 0)
+        self.total_rows = self.total_rows or self.n_rows  # in saves of one worker
         self.float64 = {k: Float64(*map(np.asarray, v)) for k, v in self.float64.items()}
         for name in ("epoch", "loss", "learning_rate", *validation):
             self.history.setdefault(name, [])
@@ -101,10 +104,19 @@ class TrainingState:
             "train(..., resume=True) goes on"
         )
 
-    def generator(self, epoch: int) -> np.random.Generator:
-        """Return the generator of the order of rows in an epoch."""
-        warm = [self.warm_starts] if self.warm_starts else []
-        return np.random.default_rng([self.seed, epoch, *warm])
+    def generator(self, epoch: int, worker: int = 0) -> np.random.Generator:
+        """Return the generator of the order of a worker's rows in an epoch."""
+        warm = [self.warm_starts] if self.warm_starts or worker else []
+        own = [worker] if worker else []
+        return np.random.default_rng([self.seed, epoch, *warm, *own])
+
+    def divide(self, n_rows: int, workers: int) -> None:
+        """Go on with another number of workers, of so many rows each, as far as it was."""
+        done = self.step / self.steps_per_epoch
+        self.n_rows, self.workers = n_rows, workers
+        self.step = int(done * self.steps_per_epoch)
+        if self.step % self.steps_per_epoch == 0:
+            self.error_sum = 0.0
 
     def to_json(self) -> dict[str, Any]:
         """Return all but the arrays, as JSON can hold it."""

@@ -9,8 +9,9 @@ from sklearn.decomposition import PCA
 from stand_ins import Again, open_rows
 
 from autoencoding import checks
-from autoencoding.data import statistics
-from autoencoding.data.statistics import Baselines, Moments, PrincipalComponents
+from autoencoding.data import moments, statistics
+from autoencoding.data.moments import Moments, PrincipalComponents, Sample
+from autoencoding.data.statistics import Baselines
 from autoencoding.parts import variables
 from autoencoding.parts.scaling import SCALINGS, Scaler
 
@@ -198,7 +199,7 @@ def test_rows_that_are_all_equal_give_finite_components(shape):
 
 
 def sample_of(pieces):
-    sample = statistics.Sample()
+    sample = Sample()
     for piece in pieces:
         sample.add(*piece)
     return sample
@@ -217,7 +218,7 @@ def test_a_sample_of_few_rows_is_all_of_them_with_their_weights():
 
 @pytest.mark.parametrize("size", [1, 7, 1000])
 def test_of_many_rows_those_at_even_distances_are_kept(monkeypatch, size):
-    monkeypatch.setattr(statistics, "SAMPLE_BYTES", 8 * 100)
+    monkeypatch.setattr(moments, "SAMPLE_BYTES", 8 * 100)
     rows = np.arange(1000.0)[:, None]
     kept, _ = sample_of((rows[i : i + size],) for i in range(0, 1000, size)).rows()
     assert kept[:, 0].tolist() == [*range(0, 1000, 16)]
@@ -235,7 +236,9 @@ def fit(rows, scaling, dim, target_dim, k=2):
         Scaler(SCALINGS[scaling](), dim, "scaling"),
         Scaler(SCALINGS[scaling](), target_dim, "target_scaling"),
     )
-    return statistics.fit(rows, *scalers, Baselines(target_dim, k)).variables
+    return statistics.fit(
+        statistics.gather(rows, *scalers), *scalers, Baselines(target_dim, k)
+    ).variables
 
 
 @every_scaling

@@ -15,6 +15,7 @@ from stand_ins import open_rows
 
 from autoencoding.parts import variables
 from autoencoding.parts.optimizers import Plateau
+from autoencoding.team import ALONE
 from autoencoding.training import loop
 from autoencoding.training.prefetch import Prefetcher
 from autoencoding.training.run import TRAINED, Run
@@ -161,7 +162,7 @@ def trainer(machine, epochs=5, *, length=4, start=None, validated=None, compiled
     run.patience, run.min_gain = options.get("patience"), options.get("min_gain", 0.0)
     run.state, run._best, run._run_call = progress, None, None
     run.reports = SimpleNamespace(call_done=options.get("call_done", lambda steps: None))
-    run._interrupted = threading.Event()
+    run._interrupted, run.team, run._averages = threading.Event(), ALONE, None
     run._read = variables.reader(session)
     run._read_trained = variables.reader(session, TRAINED)
     rows = open_rows(DATA, None, None, 1, 1)

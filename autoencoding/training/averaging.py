@@ -1,0 +1,65 @@
+"""Averages of weights over the workers of a team, between calls of the training loop."""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+import tensorflow.compat.v1 as tf1
+
+from autoencoding.session import make_call
+from autoencoding.team import Team
+
+# A call is so long that averaging takes a small part of its time, by rough figures of a core and
+# of a network: what averaging takes, and more for each number; what a multiplication takes.
+AVERAGING_SECONDS = 4e-3
+SECONDS_PER_NUMBER = 2e-8
+SECONDS_PER_FLOP = 2e-11
+SECONDS_PER_STEP = 5e-5
+SHARE = 0.03
+
+
+class Reached(NamedTuple):
+    """What all workers know after an average."""
+
+    errors: np.ndarray  # [K], means over the workers
+    stop: bool  # whether one of them asks to stop
+
+
+class Averages:
+    """Average variables of a session over all workers.
+
+    Parameters
+    ----------
+    team : Team
+    session : tf.compat.v1.Session
+    variables : list of variables
+        Of float32: weights, and what the optimizer keeps of each.
+    """
+
+    def __init__(self, team: Team, session: tf1.Session, variables: list[tf.Variable]) -> None:
+        self.team = team
+        self.shapes = [tuple(variable.shape.as_list()) for variable in variables]
+        self.cuts = np.cumsum([variable.shape.num_elements() for variable in variables])
+        initial = [variable.initializer.inputs[1] for variable in variables]
+        initializers = [variable.initializer for variable in variables]
+        self._read = session.make_callable(variables)
+        self._write = make_call(session, [], initial, initializers)
+
+    def __call__(self, errors: np.ndarray, stop: bool) -> Reached:
+        """Average all variables, and the errors [K] of steps; tell whether a worker stops."""
+        own = [*self._read(), errors, np.array([stop], np.float32)]
+        mean = self.team.total(np.concatenate([np.ravel(part) for part in own]))
+        mean /= np.float32(self.team.size)  # [n + K + 1]
+        *values, rest = np.split(mean, self.cuts)
+        pairs = zip(values, self.shapes, strict=True)
+        self._write(*(value.reshape(shape) for value, shape in pairs))
+        return Reached(rest[:-1], bool(rest[-1] > 0))
+
+
+def steps_between(flops: float, numbers: int) -> int:
+    """Choose how many steps of so many operations lie between averages of so many numbers."""
+    step = SECONDS_PER_STEP + SECONDS_PER_FLOP * flops
+    average = AVERAGING_SECONDS + SECONDS_PER_NUMBER * numbers
+    return max(1, round(average / (SHARE * step)))
