@@ -126,14 +126,15 @@ VARIANTS: dict[str, tuple[Any, str, Any] | None] = {
 def microseconds(run: Callable[[int], object], steps: int) -> float:
     """Time of a step in the calls of the session but the first, the median of calls."""
     times: list[float] = []
-    original = Run._train_on
+    original = Run._take
 
-    def timed(self: Run, call: prefetch.Call) -> None:
+    def timed(self: Run, call: prefetch.Call, ahead: int) -> Any:
         start = time.perf_counter()
-        original(self, call)
+        result = original(self, call, ahead)
         times.append(1e6 * (time.perf_counter() - start) / call.steps)
+        return result
 
-    with patch.object(Run, "_train_on", timed):
+    with patch.object(Run, "_take", timed):
         run(steps)
     return float(np.median(times[1:]))
 

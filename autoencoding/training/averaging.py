@@ -11,11 +11,11 @@ import tensorflow.compat.v1 as tf1
 from autoencoding.session import make_call
 from autoencoding.team import Team
 
-# A call is so long that averaging takes a small part of its time, by rough figures of a core and
-# of a network: what averaging takes, and more for each number; what a multiplication takes.
-AVERAGING_SECONDS = 4e-3
-SECONDS_PER_NUMBER = 2e-8
-SECONDS_PER_FLOP = 2e-11
+# Averages are so far apart that they take a small share of the time, by rough figures of a core and
+# of a local network. They are the same on all workers, as no time is measured
+AVERAGING_SECONDS = 2e-3
+SECONDS_PER_NUMBER = 8e-9
+SECONDS_PER_FLOP = 6e-12
 SECONDS_PER_STEP = 5e-5
 SHARE = 0.03
 
@@ -23,7 +23,7 @@ SHARE = 0.03
 class Reached(NamedTuple):
     """What all workers know after an average."""
 
-    errors: np.ndarray  # [K], means over the workers
+    errors: np.ndarray  # [steps], means over the workers
     stop: bool  # whether one of them asks to stop
 
 
@@ -48,18 +48,17 @@ class Averages:
         self._write = make_call(session, [], initial, initializers)
 
     def __call__(self, errors: np.ndarray, stop: bool) -> Reached:
-        """Average all variables, and the errors [K] of steps; tell whether a worker stops."""
+        """Average all variables, and the errors of steps; tell whether a worker stops."""
         own = [*self._read(), errors, np.array([stop], np.float32)]
         mean = self.team.total(np.concatenate([np.ravel(part) for part in own]))
-        mean /= np.float32(self.team.size)  # [n + K + 1]
+        mean /= np.float32(self.team.size)  # [n + steps + 1]
         *values, rest = np.split(mean, self.cuts)
         pairs = zip(values, self.shapes, strict=True)
         self._write(*(value.reshape(shape) for value, shape in pairs))
         return Reached(rest[:-1], bool(rest[-1] > 0))
 
-
-def steps_between(flops: float, numbers: int) -> int:
-    """Choose how many steps of so many operations lie between averages of so many numbers."""
-    step = SECONDS_PER_STEP + SECONDS_PER_FLOP * flops
-    average = AVERAGING_SECONDS + SECONDS_PER_NUMBER * numbers
-    return max(1, round(average / (SHARE * step)))
+    def steps_between(self, flops: float) -> int:
+        """Choose how many steps of so many operations lie between two averages."""
+        step = SECONDS_PER_STEP + SECONDS_PER_FLOP * flops
+        average = AVERAGING_SECONDS + SECONDS_PER_NUMBER * int(self.cuts[-1])
+        return max(1, round(average / (SHARE * step)))

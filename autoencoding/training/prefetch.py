@@ -66,12 +66,12 @@ class Prefetcher:
         multiplications: int,
         scale: Callable[[Chunk], Chunk],
         worker: int = 0,
-        most: int = CALL_STEPS,
+        most: int | None = None,
     ) -> None:
         self.loop, self.rows, self.state, self.scale = loop, rows, state, scale
         self.worker = worker
         length = steps_per_call(state.batch_size, rows.width, multiplications)
-        self.length = min(length, most)
+        self.length = min(length, most or length)
         even = rows.weight is None and state.n_rows % state.batch_size == 0
         self.weighted = not (even and state.compiled)
         compiled = loop.compiled if self.weighted else loop.compiled_even

@@ -23,10 +23,10 @@ from autoencoding.parts import variables
 from autoencoding.parts.optimizers import warm_up
 from autoencoding.saving import checkpoints
 from autoencoding.team import ALONE
-from autoencoding.training.averaging import Averages, steps_between
+from autoencoding.training.averaging import Averages
 from autoencoding.training.cluster import Cluster, described, joined
 from autoencoding.training.interrupts import postponed_interrupt
-from autoencoding.training.prefetch import CALL_STEPS, Call, Prefetcher
+from autoencoding.training.prefetch import Call, Prefetcher
 from autoencoding.training.reporting import Reports
 from autoencoding.training.start import prepare
 
@@ -96,6 +96,8 @@ class Run:
         self._best: dict[str, np.ndarray] | None = None  # weights, while others are trained
         self._run_call: Any = None
         self._averages: Averages | None = None  # where there are several workers
+        self._between = 1  # steps between averages, at least
+        self._cuts: set[int] = set()  # steps after which there is an average in any case
         self._stopped = False  # all of them, as one was asked to
         self._stack = ExitStack()
 
@@ -116,6 +118,8 @@ class Run:
             model._set_worker(team.index)
             self._read = variables.reader(model.session)
             self._read_trained = variables.reader(model.session, TRAINED)
+            if self.cluster is not None and team.size > 1:
+                self._prepare_averages(self.cluster)
             self.rows_ahead = Prefetcher(
                 model._loop if state.looped else model._steps,
                 self.start.rows,
@@ -123,24 +127,24 @@ class Run:
                 model._multiplications,
                 self._scale,
                 team.index,
-                self._steps_between_averages(),
+                self._between if self._averages else None,
             )
             for remark in self.start.remarks:
                 self.reports.remark(remark)
             self._stack = self._stack.pop_all()
         return self
 
-    def _steps_between_averages(self) -> int:
-        """Return how many steps a call may take, at most."""
-        model = self.model
-        if self.cluster is None or self.team.size == 1:
-            return CALL_STEPS
-        averaged = [*model._weights, *model._update.optimizer.variables()]
+    def _prepare_averages(self, cluster: Cluster) -> None:
+        """Decide what is averaged, and how often."""
+        model, state = self.model, self.state
+        with model.graph.as_default():
+            averaged = [*model._weights, *model._update.optimizer.variables()]
         self._averages = Averages(self.team, model.session, averaged)
-        if self.cluster.average_every is not None:
-            return self.cluster.average_every
-        flops = 6.0 * model._multiplications * self.state.batch_size
-        return steps_between(flops, int(self._averages.cuts[-1]))
+        flops = 6.0 * model._multiplications * state.batch_size
+        wanted = self._averages.steps_between(flops)
+        if cluster.own_rows:  # which may be of another kind than those of other workers
+            wanted = min(wanted, state.steps_per_epoch)
+        self._between = wanted if cluster.average_every is None else cluster.average_every
 
     def __exit__(self, kind: Any, error: Any, traceback: Any) -> None:
         self._stack.__exit__(kind, error, traceback)
@@ -164,6 +168,7 @@ class Run:
         stops = sorted({epoch + 1 for epoch in range(0, epochs, self.every)} | {epochs})
         each = self.validation is not None or self.model.schedule.watches_loss
         cuts = [e for e in (range(1, epochs + 1) if each else stops) if e > state.epoch]
+        self._cuts = {cut * state.steps_per_epoch for cut in cuts}
         kept = self._read()
         with closing(self.rows_ahead.calls(state.step, cuts)) as calls:
             for until in [stop for stop in stops if stop > state.epoch] or [epochs]:
@@ -184,7 +189,7 @@ class Run:
         try:
             self._wake()
             while self.state.epoch < until and not self._over():
-                self._train_on(next(calls))
+                self._train_on(calls)
             reached = self._read()
             for name, value in reached.items():
                 if not np.isfinite(value).all():
@@ -204,21 +209,16 @@ class Run:
             return stopped
         return self.state.epoch - 1 - best >= self.patience
 
-    def _train_on(self, call: Call) -> None:
-        """Take the steps of a call, and record their losses."""
-        state, k = self.state, call.steps
-        progress = state.progress(k)  # [k]
-        factors = self.model.schedule.factors(progress, state.monitored)  # [k]
-        rates = self.model.learning_rate * (warm_up(progress, self.model.warm_up) * factors)  # [k]
-        padded = np.zeros(self.rows_ahead.length, np.float32)  # [K]
-        padded[:k] = rates
-        if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
-            caller = self.rows_ahead.loop.caller
-            self._run_call = caller(self.model.session, call.fetch, list(call.feed))
-        errors = self._run_call(call.feed, padded, k)  # [K]
+    def _train_on(self, calls: Iterator[Call]) -> None:
+        """Take the steps of a call, or of several up to an average, and record their losses."""
+        state, taken = self.state, [self._take(next(calls), 0)]
+        steps = len(taken[0][0])
+        while steps < self._between and state.step + steps not in self._cuts:
+            taken.append(self._take(next(calls), steps))
+            steps += len(taken[-1][0])
+        errors, rates = map(np.concatenate, zip(*taken, strict=True))  # [steps] each
         if self._averages is not None:
             errors, self._stopped = self._averages(errors, self._interrupted.is_set())
-        errors = errors[:k]  # [k]
         if not np.isfinite(errors).all():
             first = int(np.argmin(np.isfinite(errors)))
             epoch, step = divmod(state.step + first, state.steps_per_epoch)
@@ -231,7 +231,20 @@ class Run:
         if len(means) and self.validation is not None:  # a call ends with its epoch at the latest
             self._record("validation_loss", [self._loss_on(self.validation)])
             self._keep_if_best()
-        self.reports.call_done(k)
+        self.reports.call_done(steps)
+
+    def _take(self, call: Call, ahead: int) -> tuple[np.ndarray, np.ndarray]:
+        """Take the steps of a call, so many after those recorded; return errors and rates, [k]."""
+        k = call.steps
+        progress = self.state.progress(k, ahead)  # [k]
+        factors = self.model.schedule.factors(progress, self.state.monitored)  # [k]
+        rates = self.model.learning_rate * (warm_up(progress, self.model.warm_up) * factors)  # [k]
+        padded = np.zeros(self.rows_ahead.length, np.float32)  # [K]
+        padded[:k] = rates
+        if self._run_call is None:  # the same fetch and feeds throughout, without looking them up
+            caller = self.rows_ahead.loop.caller
+            self._run_call = caller(self.model.session, call.fetch, list(call.feed))
+        return self._run_call(call.feed, padded, k)[:k], rates  # [k] each
 
     def _scale(self, chunk: Chunk) -> Chunk:
         """Return a chunk as the loop takes it."""

@@ -62,9 +62,13 @@ class TrainingState:
         """Losses on the validation rows, or else in training."""
         return self.history["validation_loss" if self.n_validation else "loss"]
 
-    def progress(self, steps: int) -> np.ndarray:
-        """Return the share of the planned steps taken before each of the next ones, [steps]."""
-        return np.arange(self.step, self.step + steps) / self.planned_steps
+    def progress(self, steps: int, ahead: int = 0) -> np.ndarray:
+        """Return the share of the planned steps taken before each of some, [steps].
+
+        These are the next ones, or those so many ahead.
+        """
+        first = self.step + ahead
+        return np.arange(first, first + steps) / self.planned_steps
 
     def advance(self, errors: np.ndarray, rates: np.ndarray) -> np.ndarray:
         """Count steps with mean errors and rates [k]; return the mean error of each epoch ended.
