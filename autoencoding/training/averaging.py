@@ -18,6 +18,7 @@ SECONDS_PER_NUMBER = 8e-9
 SECONDS_PER_FLOP = 6e-12
 SECONDS_PER_STEP = 5e-5
 SHARE = 0.03
+FEWEST = 10  # averages in a run; with a few, a variational model learns less
 
 
 class Reached(NamedTuple):

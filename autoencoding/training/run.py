@@ -23,7 +23,7 @@ from autoencoding.parts import variables
 from autoencoding.parts.optimizers import warm_up
 from autoencoding.saving import checkpoints
 from autoencoding.team import ALONE
-from autoencoding.training.averaging import Averages
+from autoencoding.training.averaging import FEWEST, Averages
 from autoencoding.training.cluster import Cluster, described, joined
 from autoencoding.training.interrupts import postponed_interrupt
 from autoencoding.training.prefetch import Call, Prefetcher
@@ -141,7 +141,7 @@ class Run:
             averaged = [*model._weights, *model._update.optimizer.variables()]
         self._averages = Averages(self.team, model.session, averaged)
         flops = 6.0 * model._multiplications * state.batch_size
-        wanted = self._averages.steps_between(flops)
+        wanted = min(self._averages.steps_between(flops), -(-state.planned_steps // FEWEST))
         if cluster.own_rows:  # which may be of another kind than those of other workers
             wanted = min(wanted, state.steps_per_epoch)
         self._between = wanted if cluster.average_every is None else cluster.average_every

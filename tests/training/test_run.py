@@ -162,7 +162,8 @@ def trainer(machine, epochs=5, *, length=4, start=None, validated=None, compiled
     run.patience, run.min_gain = options.get("patience"), options.get("min_gain", 0.0)
     run.state, run._best, run._run_call = progress, None, None
     run.reports = SimpleNamespace(call_done=options.get("call_done", lambda steps: None))
-    run._interrupted, run.team, run._averages = threading.Event(), ALONE, None
+    run._interrupted, run.team = threading.Event(), ALONE
+    run._averages, run._between, run._stopped = None, 1, False
     run._read = variables.reader(session)
     run._read_trained = variables.reader(session, TRAINED)
     rows = open_rows(DATA, None, None, 1, 1)
