@@ -621,9 +621,15 @@ class Autoencoder:
         parameters = manifest["parameters"]
         if corruption is not None:
             parameters = {**parameters, "corruption": corruption}
+        model = cls._of_parameters(parameters, **options)
+        model._restore(prefix, manifest)
+        return model
+
+    @classmethod
+    def _of_parameters(cls, parameters: dict[str, Any], **options: Any) -> Self:
+        """Make a model that is not trained, by the `parameters` of another."""
         model = cls.__new__(cls)
         Autoencoder.__init__(model, **parameters, **options)  # a preset only chooses parts
-        model._restore(prefix, manifest)
         return model
 
     def _restore(self, prefix: Path, manifest: dict[str, Any]) -> None:

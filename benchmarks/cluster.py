@@ -26,10 +26,10 @@ from benchmarks.peers.case import Case
 
 CASES = {
     "wide-100": Case(1024, 100, 100, 5_000),
-    "stack-200": Case(784, 30, 200, 40_000, (1000, 500, 250)),
+    "stack-200": Case(784, 30, 200, 60_000, (1000, 500, 250)),
 }
-EPOCHS = {"wide-100": 251, "stack-200": 7}  # the first of which are not timed
-EVERY = {"wide-100": 10, "stack-200": 1}  # epochs between reports
+EPOCHS = {"wide-100": 251, "stack-200": 11}  # the first of which are not timed
+EVERY = {"wide-100": 10, "stack-200": 5}  # epochs between reports
 WORKERS = 2
 
 

@@ -19,6 +19,7 @@ from autoencoding import checks
 
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
+    from autoencoding.training.cluster import Cluster
 
 
 def _reader(convert: Callable[[str], Any], check: Callable[..., Any], **limits: int) -> Any:
@@ -69,6 +70,41 @@ def parser(
     add("--patience", type=count, help="epochs without a better one, after which to stop")
     add("--log", help="folder for TensorBoard")
     return parser
+
+
+def add_cluster(parser: argparse.ArgumentParser) -> None:
+    """Add what a script takes that several machines may run together."""
+    group = parser.add_argument_group("training on several machines, by this command on each")
+    joining = "join the cluster that the environment variable TF_CONFIG describes"
+    group.add_argument("--cluster", action="store_true", help=joining)
+    every = "steps between averages of the workers' weights; by default by their cost"
+    group.add_argument("--average-every", type=count, metavar="STEPS", help=every)
+    wait = "how long to wait for another worker"
+    group.add_argument("--cluster-timeout", type=_rate, default=300.0, metavar="SECONDS", help=wait)
+
+
+def cluster(args: argparse.Namespace, own_rows: bool = False) -> Cluster | None:
+    """Return the cluster that the options ask for; end the script where TF_CONFIG is wrong."""
+    from autoencoding.training.cluster import Cluster
+
+    if not args.cluster:
+        return None
+    options = {"average_every": args.average_every, "timeout": args.cluster_timeout}
+    try:
+        return Cluster.from_environment(**options, own_rows=own_rows)
+    except ValueError as error:
+        sys.exit(str(error))
+
+
+@contextlib.contextmanager
+def first_worker_prints(args: argparse.Namespace) -> Iterator[bool]:
+    """Keep workers but the first from printing; yield whether this is the first."""
+    found = cluster(args)
+    if found is None or found.index == 0:
+        yield True
+        return
+    with open(os.devnull, "w") as nowhere, contextlib.redirect_stdout(nowhere):
+        yield False
 
 
 def file(text: str) -> str:

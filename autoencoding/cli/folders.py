@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from argparse import Namespace
 from collections.abc import Iterable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,8 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from autoencoding.cli.tables import WORST, decided, drawn_scores, show_results, train
+from autoencoding.cli.tables import WORST, drawn_scores, show_results
+from autoencoding.cli.training import Data, decided, train
 from autoencoding.data import scratch
 from autoencoding.data.datasets import sample
 from autoencoding.data.encoding import Columns
@@ -23,6 +25,7 @@ from autoencoding.estimators.tables import RESULTS, TableModel
 from autoencoding.reports import figures, pages
 from autoencoding.reports.figures import Panel
 from autoencoding.saving import checkpoints
+from autoencoding.team import Team
 
 
 def run_folder(folder: Folder, args: Namespace) -> None:
@@ -35,8 +38,17 @@ def run_folder(folder: Folder, args: Namespace) -> None:
         if args.contamination is not None:
             model = model.calibrated(encoded(folder, model.columns), args.contamination)
     else:
-        columns, known = decided_by_sample(folder, args)
-        model, panels = train(columns, lambda columns: encoded(folder, columns), known, args)
+        trained = train(
+            Data(
+                lambda: decided_by_sample(folder, args),
+                lambda columns: encoded(folder, columns),
+                lambda columns, team: encoded(share(folder, team), columns),
+            ),
+            args,
+        )
+        if trained is None:
+            return
+        model, panels = trained
     with model.model, checkpoints.locked(args.output):
         results = FolderResults(model, folder, Path(args.output))
         if results.journal.other_parts:
@@ -57,6 +69,19 @@ def decided_by_sample(folder: Folder, args: Namespace) -> tuple[Columns, dict[st
     by = f", by {some.n_rows} of them" if some.n_rows < n_rows else ""
     print(f"{n_rows} rows; what columns are{by}:")
     return decided(some, args), {"bytes": folder.size, "parts": folder.digest}
+
+
+def share(folder: Folder, team: Team) -> Folder:
+    """Return parts of a folder that are this worker's own; all workers have about as many bytes."""
+    if len(folder.parts) < team.size:
+        raise ValueError(f"{folder.source} has {len(folder.parts)} parts, for {team.size} workers")
+    sizes = [0] * team.size
+    own = set()
+    for part in sorted(folder.parts, key=lambda part: (-part.version[0], part.name)):
+        lightest = sizes.index(min(sizes))
+        sizes[lightest] += part.version[0]
+        own |= {part.name} if lightest == team.index else set()
+    return replace(folder, parts=[part for part in folder.parts if part.name in own])
 
 
 def encoded(folder: Folder, columns: Columns) -> np.ndarray:

@@ -59,6 +59,7 @@ def parse(
         parser.add_argument(f"--{name}", **OPTIONS[name])
     parser.set_defaults(**{k: v for k, v in defaults.items() if k in (*TRAINING, *OPTIONS)})
     _add_data(parser)
+    arguments.add_cluster(parser)
     parser.add_argument("--figure", default="./images.png", help="picture to save")
     args = parser.parse_args(argv)
     if args.sample and (args.label or args.size):
@@ -116,6 +117,11 @@ def run(args: Namespace, loaded: Images, own: np.ndarray | None = None) -> None:
     own : array, shape [1, height, width, channels], optional
         A further image, to be drawn first.
     """
+    with arguments.first_worker_prints(args) as first:
+        _run(args, loaded, own, first)
+
+
+def _run(args: Namespace, loaded: Images, own: np.ndarray | None, first: bool) -> None:
     if loaded.passed_over:
         print(f"{loaded.passed_over} other files and folders are passed over")
     print("shape of the training data", rows(loaded.train).shape)
@@ -123,11 +129,14 @@ def run(args: Namespace, loaded: Images, own: np.ndarray | None = None) -> None:
     from autoencoding.reports import figures, pages
 
     with errors_in_a_line():
-        figures.check_path(args.figure)  # before the training, not after
+        if first:
+            figures.check_path(args.figure)  # before the training, not after
         model = _model(args, loaded.shape)
     train, test = _inputs(loaded.train, args), _inputs(loaded.test, args)
     with model as ae:
         history = _train(ae, train, loaded.train, args)
+        if not first:
+            return
         table, baselines = pages.errors_of_images(ae, train, loaded.train)
         print(f"\ntraining images, {len(train)}\n{table}")
         table, _ = pages.errors_of_images(ae, test, loaded.test)
@@ -161,7 +170,7 @@ def _train(
         ae.pretrain(rows(inputs), args.batch_size, args.pretrain, verbose=False)
     target = None if inputs is targets else rows(targets)  # [n, d]
     options = {"target": target, "verbose": False, "image_shape": targets.shape[1:]}
-    return arguments.train(ae, rows(inputs), args, **options)
+    return arguments.train(ae, rows(inputs), args, cluster=arguments.cluster(args), **options)
 
 
 def main(argv: Sequence[str] | None = None, prog: str | None = None) -> None:

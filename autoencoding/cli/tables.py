@@ -8,9 +8,8 @@ files, or a pattern such as 'days/*.parquet', is a table in parts, which memory 
 from __future__ import annotations
 
 import sys
-import warnings
 from argparse import ArgumentParser, ArgumentTypeError, Namespace
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from pathlib import Path
@@ -24,15 +23,11 @@ from autoencoding.data import folders, tables
 from autoencoding.data.delimited import Dialect
 from autoencoding.data.tables import Table
 from autoencoding.data.writing import Writer
-from autoencoding.models import MODELS, create
+from autoencoding.models import MODELS
 
 if TYPE_CHECKING:
-    from autoencoder import Autoencoder
-    from autoencoding.data.encoding import Columns
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports.figures import Panel
-
-    Encode = Callable[[Columns], np.ndarray]
 
 READING = {"missing", "separator", "decimal", "encoding"}  # options of any file
 SCORING = {"load", "score", "output", "contamination", *READING}
@@ -63,6 +58,7 @@ def parse(
     add("--contamination", type=arguments.share, help="share of outliers; 0.1 in training")
     add("--output", help="folder for the results; ./table in training, ./scores of new rows")
     _add_reading(parser)
+    arguments.add_cluster(parser)
     args = parser.parse_args(argv)
     if args.file and args.data:
         parser.error("give FILE or --data, not both")
@@ -139,21 +135,21 @@ def main(
     arguments.quiet_tensorflow()
     place, dialect = args.score or args.data, Dialect(args.separator, args.decimal, args.encoding)
     try:
-        if folders.is_folder(place):
-            from autoencoding.cli.folders import run_folder
+        with arguments.first_worker_prints(args):
+            if folders.is_folder(place):
+                from autoencoding.cli.folders import run_folder
 
-            found = folders.find(place, apart=args.output)
-            run_folder(
-                replace(found, dialect=dialect, missing=args.missing, dropped=args.drop), args
-            )
-            return
-        run(tables.read(place, dialect, args.missing).without(args.drop), args)
+                reading = {"dialect": dialect, "missing": args.missing, "dropped": args.drop}
+                run_folder(replace(folders.find(place, apart=args.output), **reading), args)
+            else:
+                run(tables.read(place, dialect, args.missing).without(args.drop), args)
     except (OSError, ValueError) as error:
         sys.exit(str(error))
 
 
 def run(table: Table, args: Namespace) -> None:
     """Train on a table or score it, as the options say; write the results."""
+    from autoencoding.cli.training import Data, decided, train
     from autoencoding.estimators.tables import TableModel
     from autoencoding.reports import figures
 
@@ -165,8 +161,11 @@ def run(table: Table, args: Namespace) -> None:
         model = TableModel.load(args.load)
     else:
         known = {"bytes": Path(table.source).stat().st_size}
-        columns = decided(table, args)
-        model, panels = train(columns, lambda columns: columns.encode(table), known, args)
+        data = Data(lambda: (decided(table, args), known), lambda columns: columns.encode(table))
+        trained = train(data, args)
+        if trained is None:
+            return
+        model, panels = trained
     with model.model:
         if args.load and args.contamination is not None:
             model = model.calibrated(model.columns.encode(table), args.contamination)
@@ -207,141 +206,6 @@ def drawn_scores(
     if len(drawn) == 1:
         print("the report has no plane of codes: it takes three rows, and a code of two or more")
     return drawn
-
-
-def decided(table: Table, args: Namespace) -> Columns:
-    """Decide what columns are, but for what the options say, and print it."""
-    from autoencoding.data.encoding import Columns
-
-    table.require(args.id)
-    columns = Columns.of(
-        table, {**dict(args.types), **dict.fromkeys([*table.index, *args.id], "id")}
-    )
-    print(columns.summary(table))
-    return columns
-
-
-def train(
-    columns: Columns, encode: Encode, known: dict[str, Any], args: Namespace
-) -> tuple[TableModel, list[Panel]]:
-    """Train a model as the options say and save it; print how well it does, and draw that.
-
-    Parameters
-    ----------
-    columns : Columns
-        What the columns of the data are by themselves.
-    encode : callable
-        Makes rows [n, d] of the data, of columns.
-    known : dict
-        What tells the data from others, to be saved with the model.
-    args : Namespace
-    """
-    from autoencoding.data.encoding import Columns
-    from autoencoding.estimators.tables import TableModel
-    from autoencoding.reports import figures
-    from autoencoding.reports.evaluation import evaluate
-
-    known = {"columns": columns.to_json(), **known}
-    if args.resume:
-        columns = Columns.from_json(same_table(args.checkpoint, known))
-    Path(args.output).mkdir(parents=True, exist_ok=True)  # before the training, not after
-    if args.start_from:
-        columns, ae = started(columns, args)
-        known["columns"] = columns.to_json()
-    else:
-        ae = made(len(columns.labels), args)
-    rows = encode(columns)  # [n, d]
-    ae.metadata["table"] = known
-    history = arguments.train(ae, rows, args)
-    with warnings.catch_warnings():  # robust losses are after something else than PCA's squares
-        warnings.simplefilter("ignore", UserWarning)
-        evaluation = evaluate(ae, rows)  # the table shows PCA's all the same
-    print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each\n{evaluation}")
-    contamination = 0.1 if args.contamination is None else args.contamination
-    model = TableModel.of(ae, columns, rows, args.id).calibrated(rows, contamination)
-    model.save(args.checkpoint)
-    named = {"model": "rmse", "mean row": "mean_rmse"}
-    errors = {  # [columns] each, of all numbers of a column together
-        label: np.sqrt(columns.of_columns(np.square(evaluation.features[name])))
-        for label, name in named.items()
-    }
-    return model, [
-        figures.loss_curve(history, "loss", {}),
-        figures.features("errors of columns", errors, columns.names, SHOWN),
-    ]
-
-
-def made(width: int, args: Namespace) -> Autoencoder:
-    """Make the model that the options name, for rows of so many numbers."""
-    from autoencoding.estimators.outliers import AutoencoderOutlierDetector
-
-    options = {**arguments.of_model(args), **AutoencoderOutlierDetector.options_of(args.model)}
-    options["scaling"] = None  # the columns are scaled
-    if args.layers:
-        options["layers"] = args.layers
-    return create(args.model, (width,), **options)
-
-
-def started(columns: Columns, args: Namespace) -> tuple[Columns, Autoencoder]:
-    """Make the model that training begins with, which must be of the same columns.
-
-    What these are in detail, such as which words are frequent, stays as it is there.
-    """
-    from autoencoding.data.encoding import Columns
-    from autoencoding.models import from_save
-    from autoencoding.saving import checkpoints
-
-    prefix, manifest = checkpoints.newest(args.start_from)
-    saved = manifest.get("metadata", {}).get("table")
-    if saved is None:
-        raise ValueError(f"{prefix} is not of a table: train without --start-from")
-    former = Columns.from_json(saved["columns"])
-    old = {name: former.kinds[name].name for name in former.names}
-    new = {name: columns.kinds[name].name for name in columns.names}
-    names = [name for name in {**new, **old} if new.get(name) != old.get(name)]
-    if names:
-        told = (f"{n} is {new.get(n, 'left out')}, there {old.get(n, 'left out')}" for n in names)
-        raise ValueError(
-            f"{prefix} has other columns: {'; '.join(told)}. Give them the same --types, or train "
-            "without --start-from"
-        )
-    options = arguments.of_model(args)
-    own = {name: options[name] for name in ("epoch", "learning_rate", "seed")}
-    if own["seed"] is None:
-        del own["seed"]
-    manifest["parameters"] |= own
-    model = from_save(prefix, manifest, checkpoint=args.checkpoint)
-    model._start = model.weights
-    return former, model
-
-
-def same_table(folder: str, known: dict[str, Any]) -> dict[str, Any]:
-    """Return the columns that a checkpoint was trained on; a ValueError if the table is another.
-
-    They are compared by name, so that a table whose columns have moved is the same.
-    """
-    from autoencoding.saving import checkpoints
-
-    prefix, manifest = checkpoints.newest(folder)
-    saved = manifest.get("metadata", {}).get("table")
-    if saved is None:
-        raise ValueError(f"{prefix} is not of a table: train without --resume")
-    here, there = known["columns"], saved["columns"]
-    old, new = there["kinds"], here["kinds"]
-    names = [name for name in {**new, **old} if new.get(name) != old.get(name)]
-    if names:
-        raise ValueError(
-            f"{prefix} was trained on another table: {', '.join(names)} differ in name, type or "
-            "values; train without --resume"
-        )
-    sizes = [(of["columns"]["n_rows"], of["bytes"], of.get("parts")) for of in (known, saved)]
-    if sizes[0] != sizes[1]:
-        raise ValueError(
-            f"{prefix} was trained on {there['n_rows']} rows in {saved['bytes']} bytes, got "
-            f"{here['n_rows']} and {known['bytes']}{' or other parts' * ('parts' in known)}; train "
-            "without --resume, perhaps with --start-from"
-        )
-    return there
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

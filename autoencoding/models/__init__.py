@@ -88,6 +88,9 @@ MODELS = {
 }
 
 
+CLASSES = {entry.name: entry for entry in MODELS.values()}
+
+
 def create(model: str, shape: Sequence[int], hidden_dim: int, **options: Any) -> Autoencoder:
     """Make a model for rows, or for images.
 
@@ -135,9 +138,12 @@ def load(path: str | os.PathLike[str], **options: Any) -> Autoencoder:
 
 def from_save(prefix: Path, manifest: dict[str, Any], **options: Any) -> Autoencoder:
     """Make the model of a save that `checkpoints.newest` has found, as `load` does."""
-    classes = {entry.name: entry for entry in MODELS.values()}
-    if manifest["class"] not in classes:
-        raise ValueError(
-            f"checkpoint {prefix} is of a {manifest['class']}, not of {', '.join(classes)}"
-        )
-    return classes[manifest["class"]].load_class()._from_save(prefix, manifest, **options)
+    name = manifest["class"]
+    if name not in CLASSES:
+        raise ValueError(f"checkpoint {prefix} is of a {name}, not of {', '.join(CLASSES)}")
+    return CLASSES[name].load_class()._from_save(prefix, manifest, **options)
+
+
+def of_parameters(name: str, parameters: dict[str, Any], **options: Any) -> Autoencoder:
+    """Make a model of a class by name, not trained, by its `parameters`."""
+    return CLASSES[name].load_class()._of_parameters(parameters, **options)

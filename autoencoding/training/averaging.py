@@ -14,7 +14,7 @@ from autoencoding.team import Team
 # Averages are so far apart that they take a small share of the time, by rough figures of a core and
 # of a local network. They are the same on all workers, as no time is measured
 AVERAGING_SECONDS = 2e-3
-SECONDS_PER_NUMBER = 8e-9
+SECONDS_PER_NUMBER = 1e-8
 SECONDS_PER_FLOP = 6e-12
 SECONDS_PER_STEP = 5e-5
 SHARE = 0.03

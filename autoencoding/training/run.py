@@ -152,7 +152,7 @@ class Run:
         if error is None:
             self.model.session.run(self.model.rate.initializer)  # for steps by hand
             if self._interrupted.is_set() or self._stopped:
-                raise KeyboardInterrupt(self.state.how_to_resume(self.model.checkpoint))
+                raise KeyboardInterrupt(self.state.how_to_resume(self.checkpoint))
 
     @property
     def history(self) -> dict[str, list[float]]:

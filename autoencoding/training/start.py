@@ -77,6 +77,12 @@ def prepare(
         error = raised
     team.agree(error, **_alike(model, batch_size, others is not None, resume, warm_start))
     counts = [*zip(*team.gather_json([rows.n_rows, others.n_rows if others else 0]), strict=True)]
+    if not own_rows and max(counts[0]) > min(counts[0]) + 1:
+        shares = ", ".join(map(str, counts[0]))
+        raise ValueError(
+            f"all workers must be given the same rows, got shares of {shares} rows; where each has "
+            "its own, use Cluster(..., own_rows=True)"
+        )
     sizes = sum(counts[0]), sum(counts[1]), min(batch_size, min(counts[0]))
     n_rows, remarks = min(counts[0]), []
     if sizes[0] > team.size * n_rows:
@@ -88,7 +94,7 @@ def prepare(
         state = _resumed(former.state, sizes, model.epoch)
         if (state.workers, state.n_rows) != (team.size, n_rows):
             remarks.append(
-                f"resumed by {team.size} workers instead of {state.workers}: weights will not be "
+                f"resumed with workers: {team.size}, before {state.workers}; weights will not be "
                 "those of an undisturbed run"
             )
             state.divide(n_rows, team.size)
