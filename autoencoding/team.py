@@ -35,18 +35,15 @@ class Team:
         """Whether this is worker 0, which alone prints and writes."""
         return self.index == 0
 
-    def gather(self, array: np.ndarray) -> list[np.ndarray]:
-        """Return the arrays [any number] of all workers, of the same dtype, in their order."""
-        lengths = np.zeros(self.size, np.int64)  # [size]
-        lengths[self.index] = len(array)
-        ends = np.cumsum(self.total(lengths))  # [size]
-        whole = np.zeros(ends[-1], array.dtype)  # [all]
-        whole[ends[self.index] - len(array) : ends[self.index]] = array  # 0 + x is x, to the bit
-        return np.split(self.total(whole), ends[:-1])
-
     def gather_arrays(self, arrays: Mapping[str, np.ndarray]) -> list[dict[str, np.ndarray]]:
         """Return the named arrays of all workers; names, shapes and dtypes may differ."""
-        return [_unpacked(packed) for packed in self.gather(_packed(arrays))]
+        own = _packed(arrays)
+        lengths = np.zeros(self.size, np.int64)  # [size]
+        lengths[self.index] = len(own)
+        ends = np.cumsum(self.total(lengths))  # [size]
+        whole = np.zeros(ends[-1], np.int32)  # [all]
+        whole[ends[self.index] - len(own) : ends[self.index]] = own  # 0 of all others is added
+        return [_unpacked(packed) for packed in np.split(self.total(whole), ends[:-1])]
 
     def gather_json(self, value: Any) -> list[Any]:
         """Return what all workers have given, of what JSON holds."""

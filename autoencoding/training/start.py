@@ -65,7 +65,7 @@ def prepare(
     try:
         rows, others = split(given, validation, seed)
         if team.size > 1 and not own_rows:
-            rows = rows.share(team.index, team.size)
+            rows = _share(rows, team)
             others = None if others is None else others.share(team.index, team.size)
         if former is None:
             found = statistics.gather(rows, model._input_scaler, model._target_scaler)
@@ -78,9 +78,9 @@ def prepare(
     team.agree(error, **_alike(model, batch_size, others is not None, resume, warm_start))
     counts = [*zip(*team.gather_json([rows.n_rows, others.n_rows if others else 0]), strict=True)]
     if not own_rows and max(counts[0]) > min(counts[0]) + 1:
-        shares = ", ".join(map(str, counts[0]))
+        shares = ", ".join(f"{count} rows" for count in counts[0])
         raise ValueError(
-            f"all workers must be given the same rows, got shares of {shares} rows; where each has "
+            f"all workers must be given the same rows, got shares of {shares}; where each has "
             "its own, use Cluster(..., own_rows=True)"
         )
     sizes = sum(counts[0]), sum(counts[1]), min(batch_size, min(counts[0]))
@@ -114,6 +114,14 @@ def prepare(
         fitted = statistics.fit(found.of_all(team), *scalers, model._baselines)
     state.float64 = fitted.float64
     return Start(rows, others, state, fitted.variables | model._start, True, remarks)
+
+
+def _share(rows: Rows, team: Team) -> Rows:
+    """Return the rows that are this worker's."""
+    if 0 < rows.n_rows < team.size:
+        name = rows.names["x"]
+        raise ValueError(f"{name} must have a row for each of {team.size} workers")
+    return rows.share(team.index, team.size)
 
 
 def _former(model: Autoencoder, resume: bool, warm_start: bool, team: Team) -> Former | None:
