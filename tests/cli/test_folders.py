@@ -14,7 +14,9 @@ from processes import run_script, start_script
 from pyarrow import parquet
 
 from autoencoding.cli import tables
-from autoencoding.data import datasets, writing
+from autoencoding.data import datasets, folders, writing
+from autoencoding.estimators.folders import FolderResults
+from autoencoding.estimators.tables import TableModel
 from autoencoding.saving.journal import Journal
 
 RESULTS = ("codes", "reconstructions", "outliers")
@@ -151,6 +153,9 @@ def test_results_of_another_model_or_reading_are_removed(kept):
     assert Path("scores/mine.txt").exists()
 
 
+MANY = 10**6  # more operations than there are
+
+
 class Killed(BaseException):
     """Stands for SIGKILL: nothing catches it."""
 
@@ -158,38 +163,36 @@ class Killed(BaseException):
 def test_each_row_is_there_once_wherever_a_run_was_killed(kept, monkeypatch):
     write(table(), "parts", "parquet")
     monkeypatch.setattr("autoencoding.data.folders.PIECE_ROWS", 30)
-    calls = {"left": 10**6}
+    model, left = TableModel.load(kept), [0]
+
+    def score(output, calls):
+        left[0] = calls
+        errors = FolderResults(model, folders.find("parts"), Path(output)).of_all(lambda _: None)
+        assert not errors
 
     def counted(function):
         def call(*args, **options):
-            calls["left"] -= 1
-            if calls["left"] < 0:
+            left[0] -= 1
+            if left[0] < 0:
                 raise Killed
             return function(*args, **options)
 
         return call
 
-    for owner, name in (
-        (writing.Writer, "write"),
-        (Path, "replace"),
-        (Journal, "add"),
-        (Journal, "begin"),
-    ):
+    operations = (writing.Writer, "write"), (Path, "replace"), (Journal, "add"), (Journal, "begin")
+    for owner, name in operations:
         monkeypatch.setattr(owner, name, counted(getattr(owner, name)))
     # a killed process cleans nothing up
     monkeypatch.setattr(writing.Writer, "__exit__", unclean(writing.Writer.__exit__))
-    run("--score parts --output whole --load", kept)
+    score("whole", MANY)
     expected = {result: whole("whole", result) for result in RESULTS}
-    needed = 10**6 - calls["left"]
-    for left in range(needed):
+    for calls in range(MANY - left[0]):
         shutil.rmtree("scores", ignore_errors=True)
-        calls["left"] = left
         with pytest.raises(Killed):
-            run("--score parts --load", kept)
-        calls["left"] = 10**6
-        run("--score parts --load", kept)
+            score("scores", calls)
+        score("scores", MANY)
         assert not [*Path("scores").rglob(f".*{writing.UNFINISHED}")]
-        for result in RESULTS if left % 5 == 0 else ("outliers",):
+        for result in RESULTS if calls % 5 == 0 else ("outliers",):
             pd.testing.assert_frame_equal(whole("scores", result), expected[result])
 
 

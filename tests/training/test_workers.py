@@ -10,8 +10,8 @@ import numpy as np
 import pandas as pd
 import pytest
 from people import people
-from processes import ENVIRONMENT, run_python
-from workers import config, ended, free_ports, run_workers, start_workers
+from processes import run_python
+from workers import ended, free_ports, run_workers, start_workers
 
 from autoencoding import evaluate, load
 
@@ -224,22 +224,27 @@ def test_twenty_kills_at_any_moment(tmp_path):
             load(folder / "k.ckpt").close()
 
 
-def test_a_worker_that_never_comes_and_a_port_in_use_are_told_in_time(tmp_path, monkeypatch):
+def test_a_worker_that_never_comes_and_a_port_in_use_are_told_in_time(tmp_path):
     code = """
-        try:
-            cluster = Cluster.from_environment(timeout=1.5)
-            Autoencoder(4, 1, 1, checkpoint=None).train(iris, cluster=cluster)
-        except OSError as error:
-            print(type(error).__name__, error)
+        import sys
+        for index, ports in json.loads(sys.argv[1]):
+            workers = tuple(f"127.0.0.1:{port}" for port in ports)
+            try:
+                with Autoencoder(4, 1, 1, checkpoint=None) as ae:
+                    ae.train(iris, cluster=Cluster(workers, index, timeout=1.5))
+            except OSError as error:
+                print(type(error).__name__, error)
     """
-    ports = free_ports(2)
-    for index in (0, 1):
-        monkeypatch.setitem(ENVIRONMENT, "TF_CONFIG", config(ports, index))
-        printed = run_python(script(code), tmp_path)
-        assert f"TimeoutError worker {1 - index} at 127.0.0.1:{ports[1 - index]} has not" in printed
-    with socket.create_server(("127.0.0.1", ports[1])):
-        printed = run_python(script(code), tmp_path)
-    assert f"OSError worker 1 can't listen at 127.0.0.1:{ports[1]}, as its TF_CONFIG" in printed
+    first, second, third = (free_ports(2) for _ in range(3))
+    alone = script(code).replace("cluster = ", "cluster = Cluster(('a:1',), 0) #", 1)
+    with socket.create_server(("127.0.0.1", third[1])):
+        asked = json.dumps([[0, first], [1, second], [1, third]])
+        printed = run_python(alone, tmp_path, asked).splitlines()
+    assert printed[0].startswith(f"TimeoutError worker 1 at 127.0.0.1:{first[1]} has not come with")
+    assert printed[1].startswith(
+        f"TimeoutError worker 0 at 127.0.0.1:{second[0]} has not come with"
+    )
+    assert printed[2].startswith(f"OSError worker 1 can't listen at 127.0.0.1:{third[1]}, as its")
 
 
 def test_scripts_train_together_and_the_first_alone_writes(tmp_path):
@@ -253,10 +258,6 @@ def test_scripts_train_together_and_the_first_alone_writes(tmp_path):
     assert "of 400 rows are outliers" in first
     assert second == ""
     assert len(list((tmp_path / "table/outliers").iterdir())) == 4
-    table.to_csv(tmp_path / "whole.csv", index=False)
-    started = ["--start-from", "own.ckpt", "--epochs", "1", "--cluster", "--checkpoint", "b.ckpt"]
-    first, second = run_workers(["main_table.py", "--data", "whole.csv", *started], tmp_path)
-    assert ("of 400 rows are outliers" in first, second) == (True, "")
     images = ["main_imgs.py", "--sample", "--epochs", "1", "--cluster", "--average-every", "3"]
     first, second = run_workers(images, tmp_path)
     assert ("saved ./images.png" in first, second) == (True, "")
