@@ -20,26 +20,38 @@ PATIENCE = 5.0  # seconds without another worker, after which it is said who is 
 
 
 class Exchange:
-    """Add up arrays over the workers of a cluster, when all of them are there."""
+    """Add up arrays over the workers of a cluster.
 
-    def __init__(self, workers: tuple[str, ...], index: int, timeout: float) -> None:
-        self.workers, self.index, self.timeout = workers, index, timeout
-        self.gone: str | None = None  # a worker that has ended, or why there is no exchange
-        config = _config(index)
-        server = _server(workers, index)
-        self._channels = [
-            self._reached(place, address) for place, address in enumerate(workers) if place != index
-        ]
+    A process has one for each cluster, as TensorFlow's server can't be stopped.
+    """
+
+    def __init__(self, workers: tuple[str, ...], index: int) -> None:
+        self.workers, self.index, self.timeout = workers, index, 0.0
+        self.gone: str | None = None  # why there is no exchange any more
+        self._server = _server(workers, index)
+        self._channels: dict[int, grpc.Channel] = {}  # to other workers
+        self._keys: dict[tuple[np.dtype, int], int] = {}  # of arrays of the same kind and length
         graph = tf.Graph()
         with graph.as_default(), tf1.device(f"/job:worker/task:{index}/device:CPU:0"):
-            self._sums = {
-                np.dtype(kind.as_numpy_dtype): _sum(kind, len(workers)) for kind in DTYPES
-            }
+            sums = [_sum(kind, len(workers)) for kind in DTYPES]
         graph.finalize()
-        self._keys: dict[tuple[np.dtype, int], int] = {}  # of arrays of the same kind and length
-        self._session = tf1.Session(server.target, graph=graph, config=config)
-        for place, channel in self._channels:
-            channel.subscribe(functools.partial(self._changed, place))
+        kinds = [np.dtype(kind.as_numpy_dtype) for kind in DTYPES]
+        self._sums = dict(zip(kinds, sums, strict=True))
+        self._session = tf1.Session(self._server.target, graph=graph, config=_config(index))
+
+    def join(self, timeout: float) -> None:
+        """Wait for all other workers, so many seconds each, here and in each sum from now on.
+
+        Raises
+        ------
+        TimeoutError
+            One does not come.
+        """
+        self.timeout = timeout
+        for place, address in enumerate(self.workers):
+            if place != self.index and place not in self._channels:
+                self._channels[place] = self._reached(place, address)
+                self._channels[place].subscribe(functools.partial(self._changed, place))
 
     def total(self, array: np.ndarray) -> np.ndarray:
         """Add up an array [n] over all workers.
@@ -64,7 +76,7 @@ class Exchange:
             self._lost(why or self._who_is_gone() or f"a worker has ended: {_first_line(error)}")
         raise ConnectionError(f"{self.gone}; start all workers again, with resume to go on")
 
-    def _reached(self, place: int, address: str) -> tuple[int, grpc.Channel]:
+    def _reached(self, place: int, address: str) -> grpc.Channel:
         """Return a channel to another worker, when it is there."""
         options = [("grpc.client_idle_timeout_ms", 2**31 - 1), ("grpc.enable_http_proxy", 0)]
         channel = grpc.insecure_channel(address, options)
@@ -82,7 +94,7 @@ class Exchange:
                 f"worker {place} at {address} has not come within {self.timeout:g} s: is it "
                 "running, with the same TF_CONFIG but for its index, and is the port open?"
             ) from None
-        return place, channel
+        return channel
 
     def _changed(self, place: int, state: grpc.ChannelConnectivity) -> None:
         """End what is waited for if the connection to a worker is lost, as when it is killed.
@@ -132,9 +144,8 @@ def _config(index: int) -> tf1.ConfigProto:
     return config
 
 
-@functools.cache
 def _server(workers: tuple[str, ...], index: int) -> tf1.train.Server:
-    """Start TensorFlow's server, which can't be stopped before the process ends."""
+    """Start TensorFlow's server, which lives as long as the process."""
     cluster = tf1.train.ClusterSpec({"worker": list(workers)})
     try:
         return tf1.train.Server(cluster, "worker", index, config=_config(index))
@@ -146,9 +157,9 @@ def _server(workers: tuple[str, ...], index: int) -> tf1.train.Server:
 
 
 @functools.cache
-def _exchange(workers: tuple[str, ...], index: int, timeout: float) -> Exchange:
-    """Return the exchange that all runs of this process have."""
-    return Exchange(workers, index, timeout)
+def _exchange(workers: tuple[str, ...], index: int) -> Exchange:
+    """Return the exchange that all runs of this process have in a cluster."""
+    return Exchange(workers, index)
 
 
 def join(cluster: Cluster) -> Team:
@@ -161,5 +172,6 @@ def join(cluster: Cluster) -> Team:
     """
     if len(cluster.workers) == 1:
         return Team()
-    exchange = _exchange(cluster.workers, cluster.index, cluster.timeout)
+    exchange = _exchange(cluster.workers, cluster.index)
+    exchange.join(cluster.timeout)
     return Team(cluster.index, len(cluster.workers), exchange.total)

@@ -65,7 +65,7 @@ def test_two_workers_end_with_the_same_weights_again_and_again(tmp_path):
             found["iterated"] = [[digest(ae), {}]] * 2
         with Autoencoder(8, 2, 3, seed=0, checkpoint=None) as ae:
             ae.train(rows[:1] if first else rows, cluster=Cluster(cluster.workers, cluster.index,
-                average_every=1, timeout=60, own_rows=True), verbose=False)
+                average_every=1, timeout=50, own_rows=True), verbose=False)
             found["own"] = [[digest(ae), {}]] * 2
         checkpoint = "iris.ckpt" if first else "never.ckpt"
         with Autoencoder(4, 1, 250, seed=0, checkpoint=checkpoint) as ae:
