@@ -179,8 +179,11 @@ def test_what_differs_among_workers_or_is_wrong_on_one_is_told_by_all(tmp_path):
         assert messages[1] in others
 
 
-def killed(tmp_path, victim, seconds):
-    """What the other worker printed, its status, and how long it took, after one was killed."""
+def killed(tmp_path, victim, seconds=None):
+    """What the other worker printed, its status, and how long it took, after one was killed.
+
+    It is killed after so long, or when something is saved.
+    """
     code = """
         checkpoint = "k.ckpt" if first else None
         quiet["cluster"] = Cluster.from_environment(timeout=15)
@@ -191,7 +194,9 @@ def killed(tmp_path, victim, seconds):
     workers = start_workers(script(code), tmp_path)
     for worker in workers:
         assert worker.stdout.readline() == "ready\n"
-    time.sleep(seconds)
+    end = time.monotonic() + (60 if seconds is None else seconds)
+    while time.monotonic() < end and not (seconds is None and any(tmp_path.glob("k.ckpt/*.json"))):
+        time.sleep(0.05)
     workers[victim].kill()
     start = time.monotonic()
     _, error, status = ended([workers[1 - victim]], 60)[0]
@@ -201,7 +206,7 @@ def killed(tmp_path, victim, seconds):
 
 @pytest.mark.parametrize("victim", [0, 1])
 def test_a_worker_that_is_killed_ends_the_other(victim, tmp_path):
-    error, status, seconds = killed(tmp_path, victim, 3)
+    error, status, seconds = killed(tmp_path, victim)
     assert status == 1
     assert f"ConnectionError: worker {victim} at 127.0.0.1:" in error.splitlines()[-1]
     assert error.rstrip().endswith("has ended; start all workers again, with resume to go on")
