@@ -30,7 +30,7 @@ SHOWN = 20  # columns in the report, those with the largest errors
 
 @dataclass(frozen=True)
 class Data:
-    """What training asks of a table.
+    """Give training what it asks of a table.
 
     Parameters
     ----------

@@ -186,7 +186,7 @@ def _have_a_type(tables: list[pa.Table], name: str) -> bool:
 
 @dataclass(frozen=True)
 class _Names:
-    """What rows of many tables are called, by their number among all."""
+    """Name rows of many tables by their number among all."""
 
     starts: list[int]
     tables: list[tuple[str, Sequence[object] | None]]  # sources, and what their rows are called
@@ -204,7 +204,7 @@ class _Names:
 
 
 class _Called(Sequence[object]):
-    """What sampled rows are called, by their place in the sample."""
+    """Name sampled rows by their place in the sample."""
 
     def __init__(self, names: _Names, numbers: np.ndarray) -> None:
         self.names, self.numbers = names, numbers

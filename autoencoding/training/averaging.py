@@ -22,7 +22,7 @@ FEWEST = 10  # averages in a run; with a few, a variational model learns less
 
 
 class Reached(NamedTuple):
-    """What all workers know after an average."""
+    """Hold what all workers know after an average."""
 
     errors: np.ndarray  # [steps], means over the workers
     stop: bool  # whether one of them asks to stop

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import warnings
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
 
 import numpy as np
@@ -20,7 +21,7 @@ if TYPE_CHECKING:
 
 
 class Start(NamedTuple):
-    """What a run begins with; nothing of the model is changed yet."""
+    """Hold what a run begins with; nothing of the model is changed yet."""
 
     rows: Rows  # of this worker
     validation: Rows | None
@@ -31,7 +32,7 @@ class Start(NamedTuple):
 
 
 class Former(NamedTuple):
-    """What a run goes on from: worker 0 has it, and tells the others."""
+    """Hold what a run goes on from: worker 0 has it, and tells the others."""
 
     state: TrainingState
     values: dict[str, np.ndarray]  # of all variables, by name; none where they are the model's own
@@ -65,31 +66,19 @@ def prepare(
     try:
         rows, others = split(given, validation, seed)
         if team.size > 1 and not own_rows:
-            rows = _share(rows, team)
-            others = None if others is None else others.share(team.index, team.size)
+            rows, others = _share(rows, others, team)
         if former is None:
             found = statistics.gather(rows, model._input_scaler, model._target_scaler)
         else:
             check(rows)
-        if others is not None:
-            check(others)
     except Exception as raised:
         error = raised
     team.agree(error, **_alike(model, batch_size, others is not None, resume, warm_start))
-    counts = [*zip(*team.gather_json([rows.n_rows, others.n_rows if others else 0]), strict=True)]
-    if not own_rows and max(counts[0]) > min(counts[0]) + 1:
-        shares = ", ".join(f"{count} rows" for count in counts[0])
-        raise ValueError(
-            f"all workers must be given the same rows, got shares of {shares}; where each has "
-            "its own, use Cluster(..., own_rows=True)"
-        )
-    sizes = sum(counts[0]), sum(counts[1]), min(batch_size, min(counts[0]))
-    n_rows, remarks = min(counts[0]), []
-    if sizes[0] > team.size * n_rows:
-        left_out = sizes[0] - team.size * n_rows
-        remarks.append(
-            f"{left_out} of {sizes[0]} rows are left out of each epoch, {n_rows} a worker"
-        )
+    counts, validated = zip(
+        *team.gather_json([rows.n_rows, others.n_rows if others else 0]), strict=True
+    )
+    n_rows, remarks = min(counts), _remarks_on(counts, own_rows)
+    sizes = sum(counts), sum(validated), min(batch_size, n_rows)
     if former and resume:
         state = _resumed(former.state, sizes, model.epoch)
         if (state.workers, state.n_rows) != (team.size, n_rows):
@@ -116,38 +105,54 @@ def prepare(
     return Start(rows, others, state, fitted.variables | model._start, True, remarks)
 
 
-def _share(rows: Rows, team: Team) -> Rows:
-    """Return the rows that are this worker's."""
+def _share(rows: Rows, others: Rows | None, team: Team) -> tuple[Rows, Rows | None]:
+    """Return the rows that are this worker's, to train and to validate on."""
     if 0 < rows.n_rows < team.size:
         name = rows.names["x"]
         raise ValueError(f"{name} must have a row for each of {team.size} workers")
-    return rows.share(team.index, team.size)
+    own = rows.share(team.index, team.size)
+    if others is None:
+        return own, None
+    others = others.share(team.index, team.size)
+    check(others)  # which counts its rows
+    return own, others
+
+
+def _remarks_on(counts: Sequence[int], own_rows: bool) -> list[str]:
+    """Check the numbers of rows of all workers; tell how many of them are left out."""
+    if not own_rows and max(counts) > min(counts) + 1:
+        shares = ", ".join(f"{count} rows" for count in counts)
+        raise ValueError(
+            f"all workers must be given the same rows, got shares of {shares}; where each has "
+            "its own, use Cluster(..., own_rows=True)"
+        )
+    left_out = sum(counts) - len(counts) * min(counts)
+    if not left_out:
+        return []
+    return [f"{left_out} of {sum(counts)} rows are left out of each epoch, {min(counts)} a worker"]
 
 
 def _former(model: Autoencoder, resume: bool, warm_start: bool, team: Team) -> Former | None:
     """Return what a run goes on from, as worker 0 has it; None where it begins anew."""
-    error = state = None
-    if team.is_first:
-        try:
-            if resume and model._state is None and model.checkpoint is not None:
-                model._restore(*checkpoints.newest(model.checkpoint))
-            if resume:
-                state = model._require_trained()
-            elif warm_start:
-                state = model._state
-        except Exception as raised:
-            error = raised
+    asked = (resume, warm_start) if team.is_first else (False, False)
+    state = team.tell(_own_state, model, *asked)
     if team.size == 1:
-        if error is not None:
-            raise error
         return None if state is None else Former(state, {})
-    team.agree(error)
     told = team.gather_json(state and state.to_json())[0]
     if told is None:
         return None
     values = team.of_first(variables.read(model.session))
     last = team.of_first((state and state.last) or {})
     return Former(TrainingState.from_json(told, last or None), values)
+
+
+def _own_state(model: Autoencoder, resume: bool, warm_start: bool) -> TrainingState | None:
+    """Return the state that this process goes on from, restored where it is to be resumed."""
+    if resume and model._state is None and model.checkpoint is not None:
+        model._restore(*checkpoints.newest(model.checkpoint))
+    if resume:
+        return model._require_trained()
+    return model._state if warm_start else None
 
 
 def _alike(model: Autoencoder, *options: Any) -> dict[str, Any]:
