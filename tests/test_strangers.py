@@ -12,6 +12,7 @@ from strangers import QUICK, N, mixed, planted, table, worst
 
 from autoencoding.data import tables
 from autoencoding.data.encoding import Columns
+from autoencoding.data.sampling import Kept
 from autoencoding.data.tables import of_frame
 from autoencoding.estimators.tables import TableModel
 from autoencoding.models import create
@@ -238,7 +239,7 @@ def check_scores(folder, frame, first, second, seed):
     with create("denoising", data.shape[1:], 3, **options) as model:
         model.train(data, verbose=False, progress_bar=False)
         again = Columns.from_json(json.loads(json.dumps(columns.to_json())))
-        kept = TableModel.of(model, again, data)
+        kept = TableModel.of(model, again, Kept(data[:1], data, len(data)))
         scores = kept.density.scores(model, data)
         kept.save(folder / "kept")
     part = tables.read(written(frame.iloc[rows], folder, second))

@@ -14,7 +14,10 @@ import numpy as np
 from autoencoder import Autoencoder
 from autoencoding.cli import arguments
 from autoencoding.data.encoding import Columns
+from autoencoding.data.rows import Rows, check
+from autoencoding.data.sampling import set_apart_together
 from autoencoding.data.tables import Table
+from autoencoding.estimators.density import REFERENCES
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
 from autoencoding.estimators.tables import TableModel
 from autoencoding.models import create, from_save, of_parameters
@@ -26,6 +29,7 @@ from autoencoding.team import ALONE, Team
 from autoencoding.training.cluster import joined
 
 SHOWN = 20  # columns in the report, those with the largest errors
+HOLDING = 0  # seed of which rows are held out: the same in each run on a table
 
 
 @dataclass(frozen=True)
@@ -70,17 +74,23 @@ def train(data: Data, args: Namespace) -> tuple[TableModel, list[Panel]] | None:
     all_given = team.size == 1 or data.share is None
     own = (data.encode, columns) if all_given else (data.share, columns, team)
     rows = team.tell(*own)  # [n, d]
-    history = arguments.train(ae, rows, args, cluster=cluster)
+    table = team.tell(_checked, ae, rows)
+    kept, rest = set_apart_together(table, REFERENCES, HOLDING, ALONE if all_given else team)
+    history = arguments.train(ae, rest, args, cluster=cluster)
     if not team.is_first:
         return None
     if not all_given:
-        rows = data.encode(columns)  # [n, d], of all parts
+        rest = rows = data.encode(columns)  # [n, d], of all parts
+    held = len(kept.held_out)
     with warnings.catch_warnings():  # robust losses are after something else than PCA's squares
         warnings.simplefilter("ignore", UserWarning)
-        evaluation = evaluate(ae, rows)  # the table shows PCA's all the same
-    print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each\n{evaluation}")
+        evaluation = evaluate(ae, rest, validation=kept.held_out if held else None)
+    print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each; {held} not trained on, for p-values")
+    if args.start_from:
+        print(f"p-values hold as far as {args.start_from} was not trained on these rows either")
+    print(evaluation)
     contamination = 0.1 if args.contamination is None else args.contamination
-    model = TableModel.of(ae, columns, rows, args.id).calibrated(rows, contamination)
+    model = TableModel.of(ae, columns, kept, args.id).calibrated(rows, contamination)
     model.save(args.checkpoint)
     named = {"model": "rmse", "mean row": "mean_rmse"}
     errors = {  # [columns] each, of all numbers of a column together
@@ -91,6 +101,13 @@ def train(data: Data, args: Namespace) -> tuple[TableModel, list[Panel]] | None:
         figures.loss_curve(history, "loss", {}),
         figures.features("errors of columns", errors, columns.names, SHOWN),
     ]
+
+
+def _checked(model: Autoencoder, rows: np.ndarray) -> Rows:
+    """Return rows [n, d] of a model, all finite."""
+    found = model._open_rows(rows, None, None)
+    check(found)
+    return found
 
 
 def _decided_by_first(

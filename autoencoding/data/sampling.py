@@ -9,6 +9,7 @@ import numpy as np
 
 from autoencoding.data.rows import Rows, RowsLike, Table
 from autoencoding.data.sources import Selected
+from autoencoding.team import Team
 
 HELD_OUT = 5  # of so many rows, one is held out
 FEWEST_HELD_OUT = 200  # unless this is more than a third
@@ -54,6 +55,27 @@ def set_apart(rows: Rows, kept: Kept | None, most: int, seed: int) -> tuple[Kept
         held = _joined(kept.held_out, held, sizes[0], generator)
         references = _joined(kept.references, references, sizes[1], generator)
     return Kept(held, references, seen), without(rows, order[: counts[0]])
+
+
+def set_apart_together(rows: Rows, most: int, seed: int, team: Team) -> tuple[Kept, RowsLike]:
+    """Choose rows as `set_apart` does, of those that all workers have together.
+
+    Returns
+    -------
+    kept : Kept
+        Of all workers.
+    rest : rows
+        This worker's, to train on.
+    """
+    total = int(team.total(np.array([rows.n_rows]))[0])
+    none = np.zeros((0, rows.width), np.float32)
+    kept, rest = set_apart(rows, Kept(none, none, total - rows.n_rows), most, seed)
+    own = {"held_out": kept.held_out, "references": kept.references}
+    everyone = team.gather_arrays(own)
+    joined = {name: np.concatenate([arrays[name] for arrays in everyone]) for name in own}
+    error = None if rest is not None else ValueError(f"it has {rows.n_rows} rows, too few of all")
+    team.agree(error)
+    return Kept(**joined, seen=total), rest
 
 
 def _joined(

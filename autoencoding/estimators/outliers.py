@@ -21,6 +21,7 @@ from autoencoding.data.rows import RowsLike, check
 from autoencoding.data.sampling import Kept, set_apart
 from autoencoding.estimators.attributions import Attributions
 from autoencoding.estimators.base import AutoencoderEstimator
+from autoencoding.estimators.conformal import p_values
 from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.models import MODELS
 from autoencoding.models.denoising import DenoisingAutoencoder
@@ -181,10 +182,7 @@ class AutoencoderOutlierDetector(OutlierMixin, AutoencoderEstimator):
         1 / (h + 1), where h rows were held out, the length of `held_out_scores_`.
         """
         data = self._checked(X)  # [n, d]
-        scores = self._trained_density.scores(self.model_, data)  # [n]
-        below = np.searchsorted(self.held_out_scores_, scores)  # [n]
-        count = len(self.held_out_scores_)
-        return (1 + count - below) / (1 + count)
+        return p_values(self._trained_density.scores(self.model_, data), self.held_out_scores_)
 
     def decision_function(self, X: RowsLike) -> np.ndarray:
         """Return how far each row of X [n, d] is from being an outlier, [n]: below 0 if it is one.

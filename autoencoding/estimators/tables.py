@@ -8,6 +8,7 @@ import os
 import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
+from pathlib import Path
 from typing import Any, Self
 
 import numpy as np
@@ -16,15 +17,18 @@ import pandas as pd
 from autoencoder import Autoencoder
 from autoencoding.data.encoding import Columns
 from autoencoding.data.kinds import Time
+from autoencoding.data.sampling import Kept
 from autoencoding.data.tables import Table
 from autoencoding.estimators.attributions import Attributions
-from autoencoding.estimators.density import REFERENCES, Density
+from autoencoding.estimators.conformal import p_values
+from autoencoding.estimators.density import Density
 from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
 
 CAUSES = 3  # columns that are named with each score
 RESULTS = ("codes", "reconstructions", "outliers")
-OWN = re.compile(r"part|row|score|outlier|(cause|share|code)\d+")  # names of columns of the results
+# Names of columns of the results
+OWN = re.compile(r"part|row|score|outlier|p_value|(cause|share|code)\d+")
 
 
 @dataclass(frozen=True)
@@ -37,6 +41,8 @@ class TableModel:
     columns : Columns
     density : Density
         Of rows that it was trained on.
+    held_out : array, shape [h]
+        Scores of rows that it was not trained on, in rising order.
     threshold : float
         Score above which a row is an outlier.
     carried : sequence of str
@@ -46,17 +52,19 @@ class TableModel:
     model: Autoencoder
     columns: Columns
     density: Density
+    held_out: np.ndarray
     threshold: float
     carried: Sequence[str] = ()
 
     @classmethod
     def of(
-        cls, model: Autoencoder, columns: Columns, rows: np.ndarray, carried: Sequence[str] = ()
+        cls, model: Autoencoder, columns: Columns, kept: Kept, carried: Sequence[str] = ()
     ) -> Self:
-        """Return the model that was trained on encoded rows [n, d], with an infinite threshold."""
-        order = np.random.default_rng(model.seed).permutation(len(rows))  # [n]
-        density = Density.of(model, rows[np.sort(order[:REFERENCES])])
-        return cls(model, columns, density, np.inf, carried)
+        """Return a trained model with the encoded rows that were kept, and no threshold yet."""
+        density, held_out = Density.of(model, kept.references), np.zeros(0)
+        if len(kept.held_out):
+            held_out = np.sort(density.scores(model, kept.held_out))  # [h]
+        return cls(model, columns, density, held_out, np.inf, carried)
 
     def save(self, folder: str | os.PathLike[str]) -> None:
         """Save the model to a folder, with its columns, density and threshold."""
@@ -75,17 +83,13 @@ class TableModel:
         FileNotFoundError, ValueError
             There is none, it is damaged, or it is not of a table.
         """
-        prefix, manifest = checkpoints.newest(folder)
-        try:
-            table: dict[str, Any] = manifest["metadata"]["table"]
-            columns, threshold = Columns.from_json(table["columns"]), float(table["threshold"])
-            density = Density.from_json(table["density"], len(columns.labels))
-        except (ValueError, KeyError, TypeError) as error:
-            raise ValueError(
-                f"{prefix} has no table whose training has ended, or that of an older version: "
-                "train again with main_table.py --data"
-            ) from error
-        return cls(from_save(prefix, manifest), columns, density, threshold, table["carried"])
+        return cls.from_save(*checkpoints.newest(folder))
+
+    @classmethod
+    def from_save(cls, prefix: Path, manifest: dict[str, Any]) -> Self:
+        """Make the model of a save that `checkpoints.newest` has found, as `load` does."""
+        described = _described(prefix, manifest)
+        return cls(from_save(prefix, manifest), **described)
 
     def calibrated(self, rows: np.ndarray, contamination: float) -> Self:
         """Return the model with that threshold which a share of encoded rows [n, d] is above."""
@@ -106,6 +110,7 @@ class TableModel:
         return {
             "columns": self.columns.to_json(),
             "density": self.density.to_json(),
+            "held_out": self.held_out.tolist(),
             "threshold": self.threshold,
             "carried": list(self.carried),
         }
@@ -116,20 +121,31 @@ class TableModel:
         These have numbers from `first` on.
         """
         rows, along = self.columns.encode(table), self._along(table)  # [n, d]
-        codes = self.model.encode(rows)  # [n, hidden_dim]
-        names = [f"code{number}" for number in range(codes.shape[1])]
         decoded = self.columns.decode(self.model.reconstruct(rows))
-        attributions = Attributions(self.density)
-        scores, parts = attributions.scores_and_parts(self.model, rows)  # [n], [n, d]
-        row = pd.DataFrame({"row": np.arange(first, first + len(scores))})
-        found = pd.DataFrame({"score": scores, "outlier": scores > self.threshold})
-        causes = self._causes(self.columns.of_columns(parts))
+        row = pd.DataFrame({"row": np.arange(first, first + len(rows))})
         tables = (
-            [along, pd.DataFrame(codes, columns=names)],
+            [along, self.codes(rows)],
             [along, decoded.drop(columns=[*along], errors="ignore")],
-            [row, along, found, causes],
+            [row, along, self.outliers(rows)],
         )
         return {n: pd.concat(side, axis=1) for n, side in zip(RESULTS, tables, strict=True)}
+
+    def codes(self, rows: np.ndarray) -> pd.DataFrame:
+        """Return the codes of encoded rows [n, d]."""
+        codes = self.model.encode(rows)  # [n, hidden_dim]
+        return pd.DataFrame(codes, columns=names_of_codes(codes.shape[1]))
+
+    def outliers(self, rows: np.ndarray) -> pd.DataFrame:
+        """Return scores of encoded rows [n, d], whether they are outliers, p-values and causes."""
+        attributions = Attributions(self.density)
+        scores, parts = attributions.scores_and_parts(self.model, rows)  # [n], [n, d]
+        found = {
+            "score": scores,
+            "outlier": scores > self.threshold,
+            "p_value": p_values(scores, self.held_out),
+        }
+        causes = self._causes(self.columns.of_columns(parts))
+        return pd.concat([pd.DataFrame(found), causes], axis=1)
 
     def _along(self, table: Table) -> pd.DataFrame:
         """Return the columns of a table that come along into the results."""
@@ -148,3 +164,43 @@ class TableModel:
             causes[f"share{number}"] = (parts[every, most] / total).round(4)
             left[every, most] = -1
         return pd.DataFrame(causes)
+
+
+def names_of_codes(width: int) -> list[str]:
+    """Return the names of so many units of a code, in the results."""
+    return [f"code{number}" for number in range(width)]
+
+
+def dtypes_of(prefix: Path, manifest: dict[str, Any]) -> dict[str, dict[str, str]]:
+    """Return the columns of outliers and codes that the model of a save gives, and their dtypes.
+
+    Raises
+    ------
+    ValueError
+        It is not of a table.
+    """
+    causes = min(CAUSES, len(_described(prefix, manifest)["columns"].names))
+    outliers = {"score": "float64", "outlier": "bool", "p_value": "float64"}
+    for number in range(1, causes + 1):
+        outliers |= {f"cause{number}": "str", f"share{number}": "float64"}
+    codes = names_of_codes(manifest["parameters"]["hidden_dim"])
+    return {"outliers": outliers, "codes": dict.fromkeys(codes, "float32")}
+
+
+def _described(prefix: Path, manifest: dict[str, Any]) -> dict[str, Any]:
+    """Return what a save has of a `TableModel` beside the model."""
+    try:
+        table: dict[str, Any] = manifest["metadata"]["table"]
+        columns = Columns.from_json(table["columns"])
+        return {
+            "columns": columns,
+            "density": Density.from_json(table["density"], len(columns.labels)),
+            "held_out": np.array(table["held_out"], float),  # [h]
+            "threshold": float(table["threshold"]),
+            "carried": table["carried"],
+        }
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(
+            f"{prefix} has no table whose training has ended, or that of an older version: "
+            "train again with main_table.py --data"
+        ) from error

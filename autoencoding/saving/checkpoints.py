@@ -104,7 +104,7 @@ def save(
         "variables": shapes(session.graph),
         "files": {path.name: _sha256(path) for path in sorted(folder.glob(f"{prefix.name}.*"))},
     }
-    manifest["sha256"] = _digest(manifest)
+    manifest["sha256"] = digest_of(manifest)
     unfinished = folder / f"{prefix.name}.unfinished"
     unfinished.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
     unfinished.replace(folder / f"{prefix.name}.json")
@@ -130,7 +130,7 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     for number in saves:
         prefix = folder / f"model-{number}"
         try:
-            manifest = _verified(prefix)
+            manifest = verified(prefix)
         except (OSError, ValueError) as error:
             damages.append(str(error))
             continue
@@ -211,7 +211,14 @@ def _numbers(folder: Path, suffix: str = "") -> set[int]:
     return {int(name[1]) for name in names if name and name[2].endswith(suffix)}
 
 
-def _verified(prefix: Path) -> dict[str, Any]:
+def verified(prefix: Path) -> dict[str, Any]:
+    """Return the manifest of the save with this prefix, whose files are what it says.
+
+    Raises
+    ------
+    FileNotFoundError, ValueError
+        There is no such save, or a file of it is damaged.
+    """
     path = prefix.with_name(f"{prefix.name}.json")
     try:
         manifest = json.loads(path.read_text(encoding="utf-8"))
@@ -220,7 +227,7 @@ def _verified(prefix: Path) -> dict[str, Any]:
         raise ValueError(f"{path} is no manifest: {error!r:.200}") from None
     if form != FORMAT:
         raise ValueError(f"{path} has format {form!r}, this version reads {FORMAT}")
-    if _digest(manifest) != digest:
+    if digest_of(manifest) != digest:
         raise ValueError(f"{path} is damaged: its SHA-256 is not {digest}")
     for name, digest in files.items():
         if _sha256(path.with_name(Path(name).name)) != digest:
@@ -239,7 +246,7 @@ def _upgrade(parameters: dict[str, Any]) -> None:
         parameters["schedule"] = {"name": "cosine"}
 
 
-def _digest(manifest: dict[str, Any]) -> str:
+def digest_of(manifest: dict[str, Any]) -> str:
     """Return the SHA-256 of a manifest without its own, in canonical JSON."""
     return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
 

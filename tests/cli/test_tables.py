@@ -1,6 +1,7 @@
 import contextlib
 import io
 
+import numpy as np
 import pandas as pd
 import pytest
 from people import ROWS, people
@@ -32,6 +33,27 @@ def test_main_writes_codes_reconstructions_outliers_and_a_report(trained):
     assert (folder / "table" / "report.png").read_bytes().startswith(b"\x89PNG")
     assert "200 rows, 14 numbers each" in printed
     assert "4 of 200 rows are outliers" in printed
+
+
+def test_p_values_are_by_rows_that_were_not_trained_on(trained):
+    folder, printed = trained
+    assert "200 rows, 14 numbers each; 66 not trained on, for p-values" in printed
+    assert "validation: RMSE" in printed
+    outliers = pd.read_csv(folder / "table" / "outliers.csv")
+    model = TableModel.load(folder / "kept")
+    assert len(model.held_out) == 66
+    assert model.model._state.n_rows == 134
+    expected = [(1 + np.sum(model.held_out >= score)) / 67 for score in outliers["score"]]
+    assert outliers["p_value"].tolist() == pytest.approx(expected)
+    assert {*model.held_out} <= {*outliers["score"]}
+
+
+def test_p_values_of_new_rows_are_spread_evenly(trained, capsys):
+    people(seed=1).to_csv("new.csv", index=False)
+    tables.main(["--load", str(trained[0] / "kept"), "--score", "new.csv"])
+    p_values = pd.read_csv("scores/outliers.csv")["p_value"]
+    for level in (0.1, 0.3, 0.5, 0.7):
+        assert (p_values <= level).mean() == pytest.approx(level, abs=0.12)
 
 
 def test_what_was_changed_in_new_rows_is_found(trained, capsys):

@@ -3,9 +3,10 @@
 import numpy as np
 import pytest
 from stand_ins import Again
+from workers import in_threads
 
 from autoencoding.data.rows import check, open_rows
-from autoencoding.data.sampling import set_apart
+from autoencoding.data.sampling import set_apart, set_apart_together
 
 ROWS = np.arange(60.0).reshape(30, 2)  # [30, 2]
 
@@ -69,3 +70,34 @@ def test_of_rows_in_parts_all_have_the_same_chance(part):
     early, late = np.split(counts.sum(axis=0), 2)
     assert early.sum() == pytest.approx(late.sum(), rel=0.1)
     assert counts.sum(axis=1) / 150 == pytest.approx([133, 50], rel=0.12)
+
+
+@pytest.mark.parametrize("size", [1, 2, 3])
+def test_workers_hold_rows_out_of_all_that_they_have_together(size):
+    rows = np.arange(2000.0).reshape(1000, 2)  # [1000, 2]
+    shares = np.split(rows, [700, 900][: size - 1])
+
+    def work(team):
+        return set_apart_together(opened(shares[team.index], "table"), 300, 0, team)
+
+    results = in_threads(work, size)
+    kept = results[0][0]
+    assert len(kept.held_out) == pytest.approx(200, abs=1)
+    assert len(kept.references) == pytest.approx(300, abs=1)
+    assert all(np.array_equal(kept.held_out, own.held_out) for own, _ in results)
+    left = [number for _, rest in results for number in numbers(rows_of(rest))]
+    assert sorted(left + numbers(kept.held_out)) == list(range(1000))
+    assert {*numbers(kept.references)} <= {*left}
+    if size > 1:  # as many of each as it has of all
+        assert np.sum(np.array(numbers(kept.held_out)) < 700) == pytest.approx(140, abs=1)
+
+
+def test_a_worker_with_nothing_left_is_named():
+    def work(team):
+        return set_apart_together(opened(ROWS[: 29 * team.index + 1], "table"), 5, 4, team)
+
+    errors = [str(error) for error in in_threads(work, 2)]
+    assert errors == [
+        "it has 1 rows, too few of all",
+        "worker 0 has stopped with ValueError: it has 1 rows, too few of all",
+    ]

@@ -6,8 +6,8 @@ import pandas as pd
 ROWS = 200
 
 
-def people():
-    generator = np.random.default_rng(0)
+def people(seed=0):
+    generator = np.random.default_rng(seed)
     table = pd.DataFrame(
         {
             "age": generator.integers(18, 80, ROWS).astype(float),
