@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow coverage mutants fuzz lint clean
+.PHONY: run test test-slow test-engines coverage mutants fuzz lint clean
 
 run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options on.
 	$(BIN)/python main.py $(ARGS)
@@ -11,6 +11,9 @@ test: .venv/ready-for-tests ## The quick tests; none needs the network.
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow
+
+test-engines: .venv/ready-for-engines ## On Dask, Spark, which takes Java 17, and Ray.
+	$(BIN)/python -m pytest -m 'engines or not slow' tests/test_engines.py
 
 coverage: .venv/ready-for-tests ## Lines of the library that the quick tests run.
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=95
@@ -32,6 +35,10 @@ clean:
 .venv/installed: requirements.txt
 	$(PYTHON) -m venv .venv
 	$(BIN)/python -m pip install --quiet -r requirements.txt
+	touch $@
+
+.venv/ready-for-engines: pyproject.toml .venv/ready-for-tests
+	$(BIN)/python -m pip install --quiet -e '.[dask,spark,ray]'
 	touch $@
 
 .venv/ready-for-tests: requirements-dev.txt .venv/installed

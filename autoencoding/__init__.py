@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from autoencoder import Autoencoder
     from autoencoding.estimators.encoder import TableEncoder
     from autoencoding.estimators.outliers import AutoencoderOutlierDetector
+    from autoencoding.estimators.scorer import scorer
     from autoencoding.estimators.transformer import AutoencoderTransformer
     from autoencoding.models import load
     from autoencoding.models.convolutional import ColorizingAutoencoder, ConvolutionalAutoencoder
@@ -31,6 +32,7 @@ __all__ = [
     "VariationalAutoencoder",
     "evaluate",
     "load",
+    "scorer",
 ]
 
 _MODULES = {
@@ -40,6 +42,7 @@ _MODULES = {
     "TableEncoder": "autoencoding.estimators.encoder",
     "evaluate": "autoencoding.reports.evaluation",
     "load": "autoencoding.models",
+    "scorer": "autoencoding.estimators.scorer",
 }
 
 

@@ -3,6 +3,7 @@
 import re
 
 import pytest
+from pages import examples_of
 from processes import ROOT, run_script
 
 from autoencoder import PARTS
@@ -12,11 +13,8 @@ from autoencoding.parts.optimizers import OPTIMIZERS
 from autoencoding.training import run as run_module
 
 TUTORIAL = ROOT / "docs" / "outliers.md"
+ENGINES = ROOT / "docs" / "engines.md"  # `test_engines.py` runs its examples
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-
-
-def examples_of(page):
-    return re.findall(r"```python\n(.*?)```", page.read_text(), re.DOTALL)
 
 
 @pytest.fixture
@@ -56,7 +54,7 @@ def test_the_page_of_models_names_them_all():
 
 
 @pytest.mark.filterwarnings("ignore:PCA of the same width is better")
-@pytest.mark.parametrize("page", sorted({*PAGES} - {TUTORIAL}), ids=lambda page: page.stem)
+@pytest.mark.parametrize("page", sorted({*PAGES} - {TUTORIAL, ENGINES}), ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run(page, one_epoch):
     for example in examples_of(page):
         run(example)

@@ -10,6 +10,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from strangers import QUICK, N, mixed, planted, table, worst
 
+from autoencoding import scorer
 from autoencoding.data import tables
 from autoencoding.data.encoding import Columns
 from autoencoding.data.sampling import Kept
@@ -247,6 +248,7 @@ def check_scores(folder, frame, first, second, seed):
         outliers = again.results(part)["outliers"]
     assert outliers["row"].tolist() == list(range(len(rows)))
     assert outliers["score"].tolist() == scores[rows].tolist()
+    assert scorer(folder / "kept")(frame.iloc[rows])["score"].tolist() == scores[rows].tolist()
 
 
 @pytest.mark.filterwarnings("error")
