@@ -18,8 +18,9 @@ from collections import Counter
 import numpy as np
 from sklearn.ensemble import IsolationForest
 
-from autoencoding.estimators.density import REFERENCES, Density, scaled_and_made
+from autoencoding.estimators.density import REFERENCES, Density
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
+from autoencoding.estimators.scaled import scaled_and_made
 from benchmarks.outliers import FifthNeighbour, begin, measure, ranking, sets, settings
 
 PLACES = (0.0, 0.25, 0.5, 0.75, 1.0)

@@ -12,12 +12,13 @@ from autoencoding.estimators.density import (
     BLOCK,
     BROAD,
     Density,
+    Memory,
     Terms,
     blocks,
-    fetched,
     padded,
     sums_of,
 )
+from autoencoding.estimators.scaled import fetched
 from autoencoding.parts.scaling import FLOAT32
 
 
@@ -33,15 +34,17 @@ class Attributions:
 
     def scores_and_parts(self, model: Autoencoder, data: RowsLike) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores [n] of raw rows [n, d], and the parts of columns in them, [n, d]."""
-        chunks = fetched(model, model._scaled["target"], data)
-        results = [self.of_block(block) for chunk in chunks for block in blocks(chunk)]
+        chunks, memory = fetched(model, model._scaled["target"], data), self.density.memory(BLOCK)
+        results = [self.of_block(block, memory) for chunk in chunks for block in blocks(chunk)]
         scores, parts = (np.concatenate(arrays) for arrays in zip(*results, strict=True))
         return scores, parts  # [n], [n, d]
 
-    def of_block(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def of_block(
+        self, rows: np.ndarray, memory: Memory | None = None
+    ) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores of scaled rows [n], and their parts [n, d]."""
         block = padded(rows, BLOCK)  # [BLOCK, d]
-        terms = self.density.in_detail(block)
+        terms = self.density.in_detail(block, memory)
         scores = terms.narrow + BROAD * terms.broad  # [BLOCK]
         deviations = self._deviations(block, self._mixed(terms))  # [BLOCK, d]
         total = deviations.sum(axis=1, keepdims=True)  # [BLOCK, 1]

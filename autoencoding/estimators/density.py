@@ -19,10 +19,10 @@ from functools import cached_property
 from typing import Any, NamedTuple, Self
 
 import numpy as np
-import tensorflow as tf
 
 from autoencoder import Autoencoder
 from autoencoding.data.rows import RowsLike
+from autoencoding.estimators.scaled import fetched, scaled_and_made
 from autoencoding.parts.scaling import FLOAT32
 
 REFERENCES = 2000  # rows, at most, that have a kernel each
@@ -31,6 +31,23 @@ BLOCK = 256  # rows that are scored together, always as many, so that all have t
 FEW = (2, 4, 8, 16)  # but few rows in as few of these as have the same bits
 LARGE = 1e15  # square root of what 2,000 of are within float32
 SMALLEST = 1e-3  # bandwidth, in deviations of a column
+
+
+class Memory(NamedTuple):
+    """Large arrays for a block of n rows, which the next block of a call overwrites.
+
+    Where memory goes back to the system at once, as in Dask's workers, new ones would take longer
+    than what is done in them.
+    """
+
+    products: np.ndarray  # [n, m or more], float64
+    ratios: np.ndarray  # [n, m or more], float32
+
+    def halves(self, usual: int) -> tuple[np.ndarray, np.ndarray]:
+        """Return float32 arrays [n, m or more] and [n, usual] in the memory of the products."""
+        n, m = self.ratios.shape
+        flat = self.products.view(np.float32).ravel()  # [2 n (m or more)]
+        return flat[: n * m].reshape(n, m), flat[n * m : n * (m + usual)].reshape(n, usual)
 
 
 class Terms(NamedTuple):
@@ -122,7 +139,8 @@ class Density:
 
     def terms(self, rows: np.ndarray) -> np.ndarray:
         """Return both terms of the score of scaled rows, float32 [n, d], unweighted, [2, n]."""
-        parts = [self._block_terms(block) for block in blocks(rows)]  # [2, block] each
+        memory = self.memory(BLOCK) if len(rows) > BLOCK else None
+        parts = [self._block_terms(block, memory) for block in blocks(rows)]  # [2, block] each
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
     @cached_property
@@ -142,24 +160,33 @@ class Density:
         """Return how many rows n of them are filled up to."""
         return self._few if n <= FEW[-1] and n <= self._few else BLOCK
 
-    def _block_terms(self, rows: np.ndarray) -> np.ndarray:
-        return self._terms_of(padded(rows, self._size(len(rows))))[:, : len(rows)]  # [2, n]
+    def _block_terms(self, rows: np.ndarray, memory: Memory | None) -> np.ndarray:
+        block = padded(rows, self._size(len(rows)))  # [block, d]
+        return self._terms_of(block, memory)[:, : len(rows)]  # [2, n]
 
-    def _terms_of(self, block: np.ndarray) -> np.ndarray:
-        terms = self.in_detail(block)
+    def _terms_of(self, block: np.ndarray, memory: Memory | None = None) -> np.ndarray:
+        terms = self.in_detail(block, memory)
         return np.array([terms.narrow, terms.broad])  # [2, block]
 
-    def in_detail(self, rows: np.ndarray) -> Terms:
+    def memory(self, n: int) -> Memory:
+        """Return memory for blocks of up to n rows."""
+        shape = n, self._kernels.shape[1]
+        return Memory(np.empty(shape), np.empty(shape, np.float32))
+
+    def in_detail(self, rows: np.ndarray, memory: Memory | None = None) -> Terms:
         """Return both terms of the score of scaled rows [n, d], and what they are made of.
 
-        The narrow weight of the nearest that counts is 1: not all are too small for float32.
+        The narrow weight of the nearest that counts is 1: not all are too small for float32. They
+        are in the memory, if there is one.
         """
-        units, ratios = self._distances(rows)  # [n], [n, m or more]
+        memory = Memory(*(array[: len(rows)] for array in memory or self.memory(len(rows))))
+        inverses, weights = memory.halves(self.usual)  # [n, m or more], [n, usual]
+        units, ratios = self._distances(rows, memory)  # [n], [n, m or more]
         far = np.log(units)  # [n]
-        inverses = np.reciprocal(ratios)  # [n, m or more]
+        np.reciprocal(ratios, out=inverses)
         sums = sums_of(inverses)  # [n]
         broad = far - np.log(sums / len(self.centres))  # [n]
-        weights = np.log(ratios[:, : self.usual])  # [n, usual]
+        np.log(ratios[:, : self.usual], out=weights)
         least = weights.min(axis=1)  # [n]
         weights -= least[:, None]
         weights *= np.float32(-self.power)
@@ -168,7 +195,7 @@ class Density:
         narrow = far + least - np.log(totals / self.usual) / self.power  # [n]
         return Terms(units, ratios, narrow, broad, weights, totals, inverses, sums)
 
-    def _distances(self, rows: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    def _distances(self, rows: np.ndarray, memory: Memory) -> tuple[np.ndarray, np.ndarray]:
         """Return units [n], 1 or above, and the t_i of scaled rows [n, d] in these, [n, m or more].
 
         Units grow with a row's distance from 0, so that no t_i is too large for float32 that
@@ -177,8 +204,9 @@ class Density:
         squares = np.einsum("nd,nd->n", rows, rows, dtype=np.float64) / self.variance  # [n]
         units = squares + 1  # [n]
         factors = np.column_stack([rows, squares, np.ones(len(rows))]) / units[:, None]
+        ratios = memory.ratios
         with np.errstate(over="ignore"):
-            ratios = (factors @ self._kernels).astype(np.float32)  # [n, m or more]
+            ratios[:] = np.matmul(factors, self._kernels, out=memory.products)  # [n, m or more]
         nearest = np.arange(len(rows)), ratios.argmin(axis=1)  # [n] each
         if np.any(ratios[nearest] * units < 1):  # by rounding
             np.maximum(ratios, np.maximum(1 / units, FLOAT32.tiny)[:, None], out=ratios)
@@ -230,24 +258,6 @@ class Density:
         numbers = np.frombuffer(base64.b64decode(saved["centres"]), "<f4").astype(np.float64)
         centres = numbers.reshape(-1, columns)  # [m, d]
         return cls(centres, int(saved["usual"]), float(saved["variance"]))
-
-
-def scaled_and_made(model: Autoencoder, rows: RowsLike) -> tuple[np.ndarray, np.ndarray]:
-    """Return raw rows scaled, and their scaled reconstructions, float32 [m, d] each."""
-    reconstruction, _ = model._scaled_of[model.decoded.name]
-    tensors = model._scaled["target"], reconstruction
-    scaled, made = (np.concatenate([*fetched(model, t, rows)]) for t in tensors)  # [m, d] each
-    return scaled, made
-
-
-def fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:
-    """Yield what a scaled tensor is for raw rows, chunk by chunk, float32 [m, d], finite."""
-    model._require_trained()
-    for chunk in model._of_rows.chunks(data):
-        (values,) = model._fetch([tensor], chunk)  # [m, d]
-        if not np.isfinite(values).all():
-            values = np.nan_to_num(values)  # beyond float32 is its largest number
-        yield values
 
 
 def blocks(rows: np.ndarray) -> Iterator[np.ndarray]:

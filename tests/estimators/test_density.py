@@ -172,8 +172,8 @@ def test_few_rows_are_scored_in_blocks_that_round_as_large_ones_do(d):
         assert np.array_equal(found.of_scaled(rows[:n]), scores[:n])
 
     class Otherwise(Density):  # as libraries do that have other kernels for few rows
-        def _distances(self, block):
-            units, ratios = super()._distances(block)
+        def _distances(self, block, memory):
+            units, ratios = super()._distances(block, memory)
             return units, ratios * np.float32(1 + 1e-6) if len(block) < 9 else ratios
 
     other = Otherwise(found.centres, found.usual, found.variance)

@@ -1,0 +1,29 @@
+"""Rows and reconstructions in the scale of a model, in which scores are found."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+
+import numpy as np
+import tensorflow as tf
+
+from autoencoder import Autoencoder
+from autoencoding.data.rows import RowsLike
+
+
+def scaled_and_made(model: Autoencoder, rows: RowsLike) -> tuple[np.ndarray, np.ndarray]:
+    """Return raw rows scaled, and their scaled reconstructions, float32 [m, d] each."""
+    reconstruction, _ = model._scaled_of[model.decoded.name]
+    tensors = model._scaled["target"], reconstruction
+    scaled, made = (np.concatenate([*fetched(model, t, rows)]) for t in tensors)  # [m, d] each
+    return scaled, made
+
+
+def fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:
+    """Yield what a scaled tensor is for raw rows, chunk by chunk, float32 [m, d], finite."""
+    model._require_trained()
+    for chunk in model._of_rows.chunks(data):
+        (values,) = model._fetch([tensor], chunk)  # [m, d]
+        if not np.isfinite(values).all():
+            values = np.nan_to_num(values)  # beyond float32 is its largest number
+        yield values
