@@ -410,7 +410,7 @@ def test_row_35_a_stopped_script_saves_and_can_be_resumed(tmp_path, capsys):
         assert resumed[-5:] == whole[-5:]  # to the last digit
 
 
-@pytest.mark.parametrize("count", [8, pytest.param(200, marks=pytest.mark.slow)])
+@pytest.mark.parametrize("count", [5, pytest.param(200, marks=pytest.mark.slow)])
 def test_row_36_killed_runs_load_and_end_as_if_never_killed(iris, tmp_path, count):
     np.save("iris.npy", iris)
     code = f"import sys; sys.path.append({str(ROOT / 'tests' / 'harness')!r})\nimport kills\n"

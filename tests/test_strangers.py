@@ -252,7 +252,7 @@ def check_scores(folder, frame, first, second, seed):
 
 
 @pytest.mark.filterwarnings("error")
-@settings(max_examples=30, deadline=None)
+@settings(max_examples=15, deadline=None)
 @given(frames(), st.sampled_from(FORMS), st.sampled_from(FORMS), st.integers(0, 10**6))
 def test_any_rows_in_any_form_have_the_same_scores(tmp_path_factory, frame, first, second, seed):
     check_scores(tmp_path_factory.mktemp("b"), frame, first, second, seed)

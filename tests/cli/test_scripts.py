@@ -5,6 +5,7 @@ from cifar_files import NAMES, write_archive, write_folder
 from processes import ROOT, run_python, run_script
 
 import main
+from autoencoding.cli import iris
 
 PNG = b"\x89PNG\r\n"
 
@@ -38,12 +39,13 @@ def test_main_comes_near_pca_whatever_the_seed(tmp_path, seed):
     assert 0.29258 <= rmse <= 1.02 * 0.29258
 
 
-def test_main_takes_its_options(tmp_path):
+@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
+def test_main_takes_its_options(tmp_path, capsys):
     options = "--epochs 3 --batch-size 15 --hidden 2 --learning-rate 0.02 --seed 1 --checkpoint a/b"
-    ran = run_script("main.py", *options.split(), folder=tmp_path)
-    assert ran.returncode == 0, ran.stderr
-    assert ran.stdout.count("epoch ") == 1
-    assert "PCA, 2 components" in ran.stdout
+    iris.main(options.split())
+    printed = capsys.readouterr().out
+    assert printed.count("epoch ") == 1
+    assert "PCA, 2 components" in printed
     assert any((tmp_path / "a" / "b").glob("model-*.json"))
 
 
