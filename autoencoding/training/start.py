@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import warnings
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, Any, NamedTuple
@@ -9,15 +10,18 @@ from typing import TYPE_CHECKING, Any, NamedTuple
 import numpy as np
 
 from autoencoding.data import statistics
-from autoencoding.data.rows import Rows, check, split
+from autoencoding.data.rows import Rows, Table, check, split
 from autoencoding.parts import variables
 from autoencoding.saving import checkpoints
-from autoencoding.team import Team
+from autoencoding.team import ALONE, Team
 from autoencoding.training import loop, steps
 from autoencoding.training.state import TrainingState
 
 if TYPE_CHECKING:
     from autoencoder import Autoencoder
+
+
+COMPARED = 64  # rows, to find out whether workers were given the same
 
 
 class Start(NamedTuple):
@@ -64,9 +68,7 @@ def prepare(
     seed = former.state.seed if former and resume else team.gather_json(model.seed)[0]
     rows, others, found, error = given, None, None, None
     try:
-        rows, others = split(given, validation, seed)
-        if team.size > 1 and not own_rows:
-            rows, others = _share(rows, others, team)
+        rows, others = _divided(given, validation, seed, ALONE if own_rows else team)
         if former is None:
             found = statistics.gather(rows, model._input_scaler, model._target_scaler)
         else:
@@ -74,10 +76,10 @@ def prepare(
     except Exception as raised:
         error = raised
     team.agree(error, **_alike(model, batch_size, others is not None, resume, warm_start))
-    counts, validated = zip(
-        *team.gather_json([rows.n_rows, others.n_rows if others else 0]), strict=True
-    )
-    n_rows, remarks = min(counts), _remarks_on(counts, own_rows)
+    same = _digest(given) if team.size > 1 and not own_rows else ""
+    own = [rows.n_rows, others.n_rows if others else 0, same]
+    counts, validated, digests = zip(*team.gather_json(own), strict=True)
+    n_rows, remarks = min(counts), _remarks_on(counts, digests, own_rows)
     sizes = sum(counts), sum(validated), min(batch_size, n_rows)
     if former and resume:
         state = _resumed(former.state, sizes, model.epoch)
@@ -105,8 +107,11 @@ def prepare(
     return Start(rows, others, state, fitted.variables | model._start, True, remarks)
 
 
-def _share(rows: Rows, others: Rows | None, team: Team) -> tuple[Rows, Rows | None]:
-    """Return the rows that are this worker's, to train and to validate on."""
+def _divided(given: Rows, validation: Any, seed: int, team: Team) -> tuple[Rows, Rows | None]:
+    """Return the rows that are this worker's of a team, to train and to validate on."""
+    rows, others = split(given, validation, seed)
+    if team.size == 1:
+        return rows, others
     if 0 < rows.n_rows < team.size:
         name = rows.names["x"]
         raise ValueError(f"{name} must have a row for each of {team.size} workers")
@@ -118,13 +123,29 @@ def _share(rows: Rows, others: Rows | None, team: Team) -> tuple[Rows, Rows | No
     return own, others
 
 
-def _remarks_on(counts: Sequence[int], own_rows: bool) -> list[str]:
-    """Check the numbers of rows of all workers; tell how many of them are left out."""
+def _digest(given: Rows) -> str:
+    """Return the SHA-256 of some rows; none of rows without numbers."""
+    digest = hashlib.sha256()
+    if isinstance(given, Table):
+        numbers = np.linspace(0, given.n_rows - 1, COMPARED).astype(int)
+        for values in given.take(numbers).inputs.values():  # [COMPARED, d] each
+            digest.update(values.astype(np.float32).tobytes())
+    return digest.hexdigest()
+
+
+def _remarks_on(counts: Sequence[int], digests: Sequence[str], own_rows: bool) -> list[str]:
+    """Check that workers have been given the same rows; tell how many of them are left out."""
+    differing = next((i for i, digest in enumerate(digests) if digest != digests[0]), None)
     if not own_rows and max(counts) > min(counts) + 1:
         shares = ", ".join(f"{count} rows" for count in counts)
         raise ValueError(
             f"all workers must be given the same rows, got shares of {shares}; where each has "
             "its own, use Cluster(..., own_rows=True)"
+        )
+    if differing is not None:
+        raise ValueError(
+            f"all workers must be given the same rows, but those of worker {differing} are not "
+            "those of worker 0; where each has its own, use Cluster(..., own_rows=True)"
         )
     left_out = sum(counts) - len(counts) * min(counts)
     if not left_out:

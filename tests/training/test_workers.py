@@ -159,6 +159,7 @@ def test_what_differs_among_workers_or_is_wrong_on_one_is_told_by_all(tmp_path):
         attempt(data=rows[:1])
         attempt(options={"scaling": {"name": "range", "low": -99, "high": 99}},
             data=rows if first else rows * 1000)
+        attempt(data=rows if first else rows[::-1])
         attempt()
         print(json.dumps(errors))
     """
@@ -172,6 +173,7 @@ def test_what_differs_among_workers_or_is_wrong_on_one_is_told_by_all(tmp_path):
         ("this model is not trained", "worker 0 has stopped with RuntimeError: this model is not"),
         ("data must have a row for each of 2 workers",) * 2,
         ("worker 1 has stopped with ValueError: data must be from", "data must be from -99 to 99"),
+        ("those of worker 1 are not those of worker 0; where each has",) * 2,
         ("none", "none"),
     ]
     for messages, own, others in zip(expected, one, other, strict=True):
