@@ -5,7 +5,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
-from processes import ROOT, run_python
+from processes import run_python
 
 from autoencoder import Autoencoder
 from autoencoding import checks
@@ -277,16 +277,6 @@ def test_resume_refuses_other_data_and_a_model_that_never_trained(iris):
         Autoencoder(4, 2, checkpoint=None).train(iris, resume=True)
     with pytest.raises(FileNotFoundError, match="no checkpoint in nowhere"):
         Autoencoder(4, 2, checkpoint="nowhere").train(iris, resume=True)
-
-
-def test_importing_the_package_changes_nothing_for_the_callers_code():
-    code = """
-        import tensorflow as tf
-        from autoencoder import Autoencoder
-        assert tf.executing_eagerly() and tf.config.list_physical_devices("CPU")
-        assert float(tf.constant(1.0) + 1) == 2
-    """
-    run_python(code, ROOT)
 
 
 @pytest.mark.parametrize("enabled", [True, False])

@@ -1,15 +1,16 @@
 import pytest
-from processes import run_script
 
+import main
 from autoencoding.cli import command
 
 
-def test_iris_is_what_main_does(tmp_path, capsys):
+def test_iris_is_what_main_does(capsys):
     options = ["--epochs", "1", "--seed", "3", "--hidden", "4"]
-    script = run_script("main.py", *options, folder=tmp_path)
+    main.main(options)
+    by_main = capsys.readouterr().out
     command.main(["iris", *options])
-    assert script.stdout == capsys.readouterr().out
-    assert "reconstructed" in script.stdout
+    assert capsys.readouterr().out == by_main
+    assert "reconstructed" in by_main
 
 
 def test_a_table_is_a_command_with_a_file(tmp_path, capsys):

@@ -2,6 +2,7 @@
 
 import json
 import random
+import re
 import socket
 import textwrap
 import time
@@ -263,6 +264,7 @@ def test_scripts_train_together_and_the_first_alone_writes(tmp_path):
     first, second = run_workers(["main_table.py", "--data", "parts", *options], tmp_path)
     assert "400 rows; what columns are:" in first
     assert "of 400 rows are outliers" in first
+    assert re.search(r"400 rows, \d+ numbers each; 13[2-4] not trained on, for p-values", first)
     assert second == ""
     assert len(list((tmp_path / "table/outliers").iterdir())) == 4
     images = ["main_imgs.py", "--sample", "--epochs", "1", "--cluster", "--average-every", "3"]
