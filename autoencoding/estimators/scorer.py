@@ -78,8 +78,8 @@ class Scorer:
         if len(frame):
             own = self._found(table)
         own.index = frame.index
-        kept = {name: frame[name] for name in self.keep if name in frame}
-        return pd.concat([pd.DataFrame(kept, frame.index), own], axis=1)
+        kept = frame[[name for name in self.keep if name in frame]]  # others are in the index
+        return pd.concat([kept, own], axis=1)
 
     def _found(self, table: Table) -> pd.DataFrame:
         with _one_at_a_time:

@@ -101,6 +101,8 @@ def test_the_index_stays_and_columns_come_along(kept):
     assert found.index.equals(table.index)
     assert list(found) == ["label", "job", *OUTLIERS]
     pd.testing.assert_frame_equal(found[["label", "job"]], table[["label", "job"]])
+    table.index = pd.Index(np.arange(len(table)) // 2, name="number")  # as of parts put together
+    assert score(table)[list(found)].reset_index(drop=True).equals(found.reset_index(drop=True))
     by_age = score(table.set_index("age", append=True))  # a level of the index is a column, too
     assert by_age["score"].tolist() == found["score"].tolist()
     assert by_age.index.names == ["number", "age"]
