@@ -60,8 +60,8 @@ class Reports:
         self.bar.update(steps)
 
     def remark(self, text: str) -> None:
-        """Print a line, where losses are printed."""
-        if self.verbose:
+        """Print a line, where losses are shown, as lines or in a progress bar."""
+        if self.verbose or self.progress_bar:
             self.bar.write(text)
 
     def report(self, epoch: int) -> None:

@@ -131,10 +131,10 @@ def test_workers_stop_together_and_resume_to_the_bit(tmp_path):
         for folder in ("0-2.ckpt",):
             ae = Autoencoder(8, 2, 20, 0.01, checkpoint=folder, optimizer="adam",
                 corruption="gaussian", seed=3)
-            print(ae.train(rows, 10, every=3, validation=0.2, resume=True, progress_bar=False))
+            print(ae.train(rows, 10, every=3, validation=0.2, resume=True, verbose=False))
     """
     alone = script(code).replace("cluster = ", "cluster = Cluster(('a:1',), 0) #", 1)
-    printed = run_python(alone, tmp_path)
+    printed = run_python(alone, tmp_path)  # as scripts with a progress bar do
     assert "resumed with workers: 1, before 2; weights will not be those" in printed
 
 
