@@ -13,7 +13,7 @@ test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow
 
 test-engines: .venv/ready-for-engines ## On Dask, Spark, which takes Java 17, and Ray.
-	$(BIN)/python -m pytest -m 'engines or not slow' tests/test_engines.py
+	$(BIN)/python -m pytest -m 'not slow' tests/test_engines.py
 
 coverage: .venv/ready-for-tests ## Lines of the library that the quick tests run.
 	$(BIN)/python -m pytest -n 2 --dist worksteal --cov --cov-report=term-missing:skip-covered --cov-fail-under=95

@@ -85,10 +85,10 @@ def add_cluster(parser: argparse.ArgumentParser) -> None:
 
 def cluster(args: argparse.Namespace, own_rows: bool = False) -> Cluster | None:
     """Return the cluster that the options ask for; end the script where TF_CONFIG is wrong."""
-    from autoencoding.training.cluster import Cluster
-
     if not args.cluster:
         return None
+    from autoencoding.training.cluster import Cluster
+
     options = {"average_every": args.average_every, "timeout": args.cluster_timeout}
     try:
         return Cluster.from_environment(**options, own_rows=own_rows)

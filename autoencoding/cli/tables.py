@@ -33,7 +33,6 @@ READING = {"missing", "separator", "decimal", "encoding"}  # options of any file
 SCORING = {"load", "score", "output", "contamination", *READING}
 STARTING = "folder of a model of the same columns, whose weights training begins with"
 WORST = 10  # rows that are printed
-SHOWN = 20  # columns in the report, those with the largest errors
 
 
 def parse(

@@ -44,7 +44,7 @@ class Attributions:
     ) -> tuple[np.ndarray, np.ndarray]:
         """Return the scores of scaled rows [n], and their parts [n, d]."""
         block = padded(rows, BLOCK)  # [BLOCK, d]
-        terms = self.density.in_detail(block, memory)
+        terms = self.density.in_detail(block, memory or self.density.memory(BLOCK))
         scores = terms.narrow + BROAD * terms.broad  # [BLOCK]
         deviations = self._deviations(block, self._mixed(terms))  # [BLOCK, d]
         total = deviations.sum(axis=1, keepdims=True)  # [BLOCK, 1]

@@ -139,7 +139,7 @@ class Density:
 
     def terms(self, rows: np.ndarray) -> np.ndarray:
         """Return both terms of the score of scaled rows, float32 [n, d], unweighted, [2, n]."""
-        memory = self.memory(BLOCK) if len(rows) > BLOCK else None
+        memory = self.memory(self._size(len(rows)))
         parts = [self._block_terms(block, memory) for block in blocks(rows)]  # [2, block] each
         return parts[0] if len(parts) == 1 else np.concatenate(parts, axis=1)
 
@@ -150,9 +150,10 @@ class Density:
         Libraries for products of matrices may round small ones otherwise, each in its own way.
         """
         block = padded(self.centres[:BLOCK].astype(np.float32), BLOCK)  # [BLOCK, d]
-        expected = self._terms_of(block)  # [2, BLOCK]
+        memory = self.memory(BLOCK)
+        expected = self._terms_of(block, memory)  # [2, BLOCK]
         for n in FEW:
-            if np.array_equal(self._terms_of(block[:n]), expected[:, :n]):
+            if np.array_equal(self._terms_of(block[:n], memory), expected[:, :n]):
                 return n
         return BLOCK
 
@@ -160,11 +161,11 @@ class Density:
         """Return how many rows n of them are filled up to."""
         return self._few if n <= FEW[-1] and n <= self._few else BLOCK
 
-    def _block_terms(self, rows: np.ndarray, memory: Memory | None) -> np.ndarray:
+    def _block_terms(self, rows: np.ndarray, memory: Memory) -> np.ndarray:
         block = padded(rows, self._size(len(rows)))  # [block, d]
         return self._terms_of(block, memory)[:, : len(rows)]  # [2, n]
 
-    def _terms_of(self, block: np.ndarray, memory: Memory | None = None) -> np.ndarray:
+    def _terms_of(self, block: np.ndarray, memory: Memory) -> np.ndarray:
         terms = self.in_detail(block, memory)
         return np.array([terms.narrow, terms.broad])  # [2, block]
 
@@ -173,13 +174,13 @@ class Density:
         shape = n, self._kernels.shape[1]
         return Memory(np.empty(shape), np.empty(shape, np.float32))
 
-    def in_detail(self, rows: np.ndarray, memory: Memory | None = None) -> Terms:
+    def in_detail(self, rows: np.ndarray, memory: Memory) -> Terms:
         """Return both terms of the score of scaled rows [n, d], and what they are made of.
 
         The narrow weight of the nearest that counts is 1: not all are too small for float32. They
-        are in the memory, if there is one.
+        are in the memory.
         """
-        memory = Memory(*(array[: len(rows)] for array in memory or self.memory(len(rows))))
+        memory = Memory(*(array[: len(rows)] for array in memory))
         inverses, weights = memory.halves(self.usual)  # [n, m or more], [n, usual]
         units, ratios = self._distances(rows, memory)  # [n], [n, m or more]
         far = np.log(units)  # [n]

@@ -74,9 +74,7 @@ class Scorer:
             )
         table = _table(frame)
         table.require(self.keep)
-        own = pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in self.dtypes.items()})
-        if len(frame):
-            own = self._found(table)
+        own = self._found(table) if len(frame) else self._empty()
         own.index = frame.index
         kept = frame[[name for name in self.keep if name in frame]]  # others are in the index
         return pd.concat([kept, own], axis=1)
@@ -89,6 +87,9 @@ class Scorer:
         starts = range(0, len(rows), PIECE_ROWS)
         pieces = [find(rows[start : start + PIECE_ROWS]) for start in starts]
         return pd.concat(pieces, ignore_index=True).astype(self.dtypes)
+
+    def _empty(self) -> pd.DataFrame:
+        return pd.DataFrame({name: pd.Series(dtype=kind) for name, kind in self.dtypes.items()})
 
     @property
     def ddl(self) -> str:
