@@ -1,13 +1,17 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test test-slow test-engines coverage mutants fuzz lint clean
+.PHONY: run test browser test-slow test-engines coverage mutants fuzz lint clean
 
 run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options on.
 	$(BIN)/python main.py $(ARGS)
 
 test: .venv/ready-for-tests ## The quick tests; none needs the network.
 	$(BIN)/python -m pytest -n 2 --dist worksteal
+
+browser: ## Chromium, for the tests of pages; as root, on Debian and its kin.
+	apt-get update -qq
+	apt-get install -y -qq --no-install-recommends chromium chromium-driver
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow

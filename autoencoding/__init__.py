@@ -11,6 +11,7 @@ if TYPE_CHECKING:
     from autoencoder import Autoencoder
     from autoencoding.estimators.encoder import TableEncoder
     from autoencoding.estimators.outliers import AutoencoderOutlierDetector
+    from autoencoding.estimators.reporting import report
     from autoencoding.estimators.scorer import scorer
     from autoencoding.estimators.transformer import AutoencoderTransformer
     from autoencoding.models import load
@@ -32,6 +33,7 @@ __all__ = [
     "VariationalAutoencoder",
     "evaluate",
     "load",
+    "report",
     "scorer",
 ]
 
@@ -42,6 +44,7 @@ _MODULES = {
     "TableEncoder": "autoencoding.estimators.encoder",
     "evaluate": "autoencoding.reports.evaluation",
     "load": "autoencoding.models",
+    "report": "autoencoding.estimators.reporting",
     "scorer": "autoencoding.estimators.scorer",
 }
 

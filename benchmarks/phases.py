@@ -24,7 +24,7 @@ PHASES = {
     "the threshold": ("estimators/tables.py", "calibrated"),
     "saving": ("estimators/tables.py", "save"),
     "codes, reconstructions, scores": ("estimators/tables.py", "results"),
-    "the report, and writing beside it": ("reports/figures.py", "save"),
+    "the page": ("cli/tables.py", "save_page"),
 }
 
 

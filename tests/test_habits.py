@@ -464,7 +464,7 @@ def test_a_stop_after_the_last_step_is_told_as_such():
 @pytest.mark.filterwarnings("error")
 def test_names_in_any_script_are_drawn_without_a_word():
     names = ["温度", "влажность", "ความดัน", "ضغط"]
-    figures.save("names.png", figures.features("errors", {"model": np.ones(4)}, names, 4))
+    figures.save("names.png", figures.scatter("codes", np.eye(4)[:, :2], np.array(names)))
 
 
 def test_runs_that_meet_in_a_folder_are_told_what_to_do(iris):

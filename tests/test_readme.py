@@ -70,7 +70,7 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path, capsys):
             ran = run_script(*block.split()[1:], folder=tmp_path)
             assert ran.returncode == 0, ran.stderr
     written = {path.name for path in (tmp_path / "scored").iterdir()}
-    assert written == {"outliers.csv", "codes.csv", "reconstructions.csv", "report.png"}
+    assert written == {"outliers.csv", "codes.csv", "reconstructions.csv", "report.html"}
     assert names["odd"][-20:].mean() > 0.6  # the malignant ones
     assert names["odd"][:-20].mean() < 0.3
     assert names["scores"].shape == (len(names["new"]),)

@@ -14,16 +14,18 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from autoencoding.cli.tables import WORST, drawn_scores, show_results
+from autoencoding.cli.tables import PAGE, WORST, is_reported, show_results
 from autoencoding.cli.training import Data, decided, train
 from autoencoding.data import scratch
 from autoencoding.data.datasets import sample
 from autoencoding.data.encoding import Columns
 from autoencoding.data.folders import Folder, Part
+from autoencoding.data.tables import Table
+from autoencoding.estimators.explanations import Explanations
 from autoencoding.estimators.folders import FolderResults
+from autoencoding.estimators.reporting import page_of
 from autoencoding.estimators.tables import RESULTS, TableModel
-from autoencoding.reports import figures, pages
-from autoencoding.reports.figures import Panel
+from autoencoding.reports import html
 from autoencoding.saving import checkpoints
 from autoencoding.team import Team
 
@@ -32,13 +34,13 @@ def run_folder(folder: Folder, args: Namespace) -> None:
     """Train on a folder of parts or score them, as the options say; write the results."""
     others = f"; {folder.passed_over} other files are passed over" if folder.passed_over else ""
     print(f"{folder.source}: {len(folder.parts)} parts{others}")
-    panels: list[Panel] = []
+    trained: dict[str, Any] = {}
     if args.load:
         model = TableModel.load(args.load)
         if args.contamination is not None:
             model = model.calibrated(encoded(folder, model.columns), args.contamination)
     else:
-        trained = train(
+        returned = train(
             Data(
                 lambda: decided_by_sample(folder, args),
                 lambda columns: encoded(folder, columns),
@@ -46,18 +48,19 @@ def run_folder(folder: Folder, args: Namespace) -> None:
             ),
             args,
         )
-        if trained is None:
+        if returned is None:
             return
-        model, panels = trained
+        model, trained = returned
     with model.model, checkpoints.locked(args.output):
         results = FolderResults(model, folder, Path(args.output))
         if results.journal.other_parts:
             print(f"{args.output}: results of another model are removed")
         with tqdm(total=folder.n_rows, unit=" rows", disable=None) as bar:
             errors = results.of_all(bar.update)
-    for remark, source in results.remarks.items():
-        print(f"  {source}: {remark}")
-    report(results, [part for part in folder.parts if results.is_finished(part)], panels)
+        for remark, source in results.remarks.items():
+            print(f"  {source}: {remark}")
+        finished = [part for part in folder.parts if results.is_finished(part)]
+        show(results, finished, trained, is_reported(args))
     if errors:
         lines = "\n".join(f"  {error}" for error in errors)
         sys.exit(f"{len(errors)} of {len(folder.parts)} parts have no results:\n{lines}")
@@ -96,20 +99,50 @@ def encoded(folder: Folder, columns: Columns) -> np.ndarray:
         return scratch.on_disk(parts())
 
 
-def report(results: FolderResults, parts: list[Part], panels: list[Panel]) -> None:
-    """Print the worst rows of the parts that have results, and draw all scores."""
+def show(
+    results: FolderResults, parts: list[Part], trained: dict[str, Any], reported: bool
+) -> None:
+    """Print the worst rows of the parts that have results, and write their page if asked to."""
     noted = [results.journal.parts[part.name] for part in parts]
     n_rows, outliers = (sum(own[key] for own in noted) for key in ("rows", "outliers"))
     if not n_rows:
         return
     scores, worst = scores_and_worst(results.batches(parts, "outliers"))
-    some = np.unique(np.linspace(0, n_rows - 1, pages.POINTS).astype(int))  # [m]
-    codes = taken(results.batches(parts, "codes"), some)
-    path = results.output / "report.png"
-    drawn = drawn_scores(results.model, scores, scores[some], codes)
-    figures.save(path, *panels, *drawn)
-    places = [results.output / result for result in RESULTS]
-    show_results(outliers, worst, n_rows, [*places, path])
+    saved = [results.output / result for result in RESULTS]
+    if reported:
+        saved.append(results.output / PAGE)
+        save_page(saved[-1], results, parts, scores, trained)
+    show_results(outliers, worst, n_rows, saved)
+
+
+def save_page(
+    path: Path,
+    results: FolderResults,
+    parts: list[Part],
+    scores: np.ndarray,
+    trained: dict[str, Any],
+) -> None:
+    """Write the page of all parts' outliers, of scores [n], with what is to be told of training."""
+    model, folder = results.model, results.folder
+    choice = html.choose(scores, len(model.columns.names))
+    rising = np.sort(choice.numbers)  # [m]
+    order = np.searchsorted(rising, choice.numbers)  # [m]
+    found = taken(results.batches(parts, "outliers"), rising).iloc[order]
+    tables = (table for part in parts for table in folder.tables(part))
+    shown = Explanations.joined(map(model.explanations, rows_of(tables, rising))).take(order)
+    described = {name: str(kind) for name, kind in model.columns.kinds.items()}
+    title = Path(folder.source).name
+    page_of(model, title, scores, choice, found, shown, described, **trained).save(path)
+
+
+def rows_of(tables: Iterable[Table], numbers: np.ndarray) -> Iterator[Table]:
+    """Yield the rows of these numbers, which rise, among those of all tables."""
+    first = 0
+    for table in tables:
+        start, end = np.searchsorted(numbers, [first, first + table.n_rows])
+        if end > start:
+            yield table.take(numbers[start:end] - first)
+        first += table.n_rows
 
 
 def scores_and_worst(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, pd.DataFrame]:

@@ -15,7 +15,6 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-import numpy as np
 import pandas as pd
 
 from autoencoding.cli import arguments
@@ -27,12 +26,12 @@ from autoencoding.models import MODELS
 
 if TYPE_CHECKING:
     from autoencoding.estimators.tables import TableModel
-    from autoencoding.reports.figures import Panel
 
 READING = {"missing", "separator", "decimal", "encoding"}  # options of any file
-SCORING = {"load", "score", "output", "contamination", *READING}
+SCORING = {"load", "score", "output", "contamination", "report", *READING}
 STARTING = "folder of a model of the same columns, whose weights training begins with"
 WORST = 10  # rows that are printed
+PAGE = "report.html"
 
 
 def parse(
@@ -56,6 +55,7 @@ def parse(
     add("--layers", type=arguments.count, nargs="+", help="widths of the hidden layers")
     add("--contamination", type=arguments.share, help="share of outliers; 0.1 in training")
     add("--output", help="folder for the results; ./table in training, ./scores of new rows")
+    add("--report", action="store_true", help=f"with --load, write {PAGE}, as in training")
     _add_reading(parser)
     arguments.add_cluster(parser)
     args = parser.parse_args(argv)
@@ -150,38 +150,57 @@ def run(table: Table, args: Namespace) -> None:
     """Train on a table or score it, as the options say; write the results."""
     from autoencoding.cli.training import Data, decided, train
     from autoencoding.estimators.tables import TableModel
-    from autoencoding.reports import figures
 
     print(f"{table.source}: {table.n_rows} rows{f'; {table.dialect}' if table.dialect else ''}")
     for remark in table.remarks:
         print(f"  {remark}")
-    folder, panels = Path(args.output), list[Any]()
+    trained: dict[str, Any] = {}
     if args.load:
         model = TableModel.load(args.load)
     else:
         known = {"bytes": Path(table.source).stat().st_size}
         data = Data(lambda: (decided(table, args), known), lambda columns: columns.encode(table))
-        trained = train(data, args)
-        if trained is None:
+        returned = train(data, args)
+        if returned is None:
             return
-        model, panels = trained
+        model, trained = returned
     with model.model:
         if args.load and args.contamination is not None:
             model = model.calibrated(model.columns.encode(table), args.contamination)
         results = model.results(table)
-    folder.mkdir(parents=True, exist_ok=True)
-    suffix = ".parquet" if Path(table.source).suffix.lower() == ".parquet" else ".csv"
-    paths = [folder / f"{name}{suffix}" for name in results]
-    outliers, codes = results["outliers"], results["codes"]
-    with ThreadPoolExecutor(1) as writer:  # while the report is drawn
-        written = writer.map(write, results.values(), paths)
-        scores = outliers["score"].to_numpy()  # [n]
-        drawn = drawn_scores(model, scores, scores, codes)
-        figures.save(folder / "report.png", *panels, *drawn)
-        list(written)  # raises what writing has
+        outliers, folder = results["outliers"], Path(args.output)
+        folder.mkdir(parents=True, exist_ok=True)
+        suffix = ".parquet" if Path(table.source).suffix.lower() == ".parquet" else ".csv"
+        paths = [folder / f"{name}{suffix}" for name in results]
+        with ThreadPoolExecutor(1) as writer:  # while the page is made
+            written = writer.map(write, results.values(), paths)
+            if is_reported(args):
+                paths.append(folder / PAGE)
+                save_page(paths[-1], model, table, outliers, trained)
+            list(written)  # raises what writing has
     worst = outliers.nlargest(WORST, "score")
-    count = int(outliers["outlier"].sum())
-    show_results(count, worst, len(outliers), [*paths, folder / "report.png"])
+    show_results(int(outliers["outlier"].sum()), worst, len(outliers), paths)
+
+
+def is_reported(args: Namespace) -> bool:
+    """Tell whether a page is to be written."""
+    return args.report or not args.load
+
+
+def save_page(
+    path: Path, model: TableModel, table: Table, outliers: pd.DataFrame, trained: dict[str, Any]
+) -> None:
+    """Write the page of a table's outliers, with what is to be told of training."""
+    from autoencoding.estimators.reporting import page_of
+    from autoencoding.reports import html
+
+    scores = outliers["score"].to_numpy()  # [n]
+    choice = html.choose(scores, len(model.columns.names))
+    found = outliers.iloc[choice.numbers]
+    shown = model.explanations(table.take(choice.numbers))
+    described = model.columns.described(table)
+    title = Path(table.source).name
+    page_of(model, title, scores, choice, found, shown, described, **trained).save(path)
 
 
 def show_results(outliers: int, worst: pd.DataFrame, n_rows: int, saved: Sequence[Path]) -> None:
@@ -189,22 +208,6 @@ def show_results(outliers: int, worst: pd.DataFrame, n_rows: int, saved: Sequenc
     print(f"\n{outliers} of {n_rows} rows are outliers; the worst are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
     print(f"\nsaved {', '.join(map(str, saved))}")
-
-
-def drawn_scores(
-    model: TableModel, scores: np.ndarray, some: np.ndarray, codes: pd.DataFrame
-) -> list[Panel]:
-    """Draw the scores [n] of a table, and some rows, of scores [m], in a plane of their codes."""
-    from autoencoding.reports import pages
-
-    units = codes.filter(regex=r"^code\d+$").to_numpy()  # [m, hidden_dim]
-    drawn = [
-        pages.histogram_of_scores(scores, model.threshold),
-        *pages.plane_of_codes(units, some > model.threshold),
-    ]
-    if len(drawn) == 1:
-        print("the report has no plane of codes: it takes three rows, and a code of two or more")
-    return drawn
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

@@ -21,14 +21,11 @@ from autoencoding.estimators.density import REFERENCES
 from autoencoding.estimators.outliers import AutoencoderOutlierDetector
 from autoencoding.estimators.tables import TableModel
 from autoencoding.models import create, from_save, of_parameters
-from autoencoding.reports import figures
 from autoencoding.reports.evaluation import evaluate
-from autoencoding.reports.figures import Panel
 from autoencoding.saving import checkpoints
 from autoencoding.team import ALONE, Team
 from autoencoding.training.cluster import joined
 
-SHOWN = 20  # columns in the report, those with the largest errors
 HOLDING = 0  # seed of which rows are held out: the same in each run on a table
 
 
@@ -62,8 +59,10 @@ def decided(table: Table, args: Namespace) -> Columns:
     return columns
 
 
-def train(data: Data, args: Namespace) -> tuple[TableModel, list[Panel]] | None:
-    """Train a model as the options say and save it; print how well it does, and draw that.
+def train(data: Data, args: Namespace) -> tuple[TableModel, dict[str, Any]] | None:
+    """Train a model as the options say and save it; print how well it does.
+
+    Returned with the model is what its page tells of training, keywords of `page_of`.
 
     Of several workers, all but the first return None.
     """
@@ -92,15 +91,12 @@ def train(data: Data, args: Namespace) -> tuple[TableModel, list[Panel]] | None:
     contamination = 0.1 if args.contamination is None else args.contamination
     model = TableModel.of(ae, columns, kept, args.id).calibrated(rows, contamination)
     model.save(args.checkpoint)
-    named = {"model": "rmse", "mean row": "mean_rmse"}
+    named = {"RMSE": "rmse", "RMSE of the mean row": "mean_rmse"}
     errors = {  # [columns] each, of all numbers of a column together
         label: np.sqrt(columns.of_columns(np.square(evaluation.features[name])))
         for label, name in named.items()
     }
-    return model, [
-        figures.loss_curve(history, "loss", {}),
-        figures.features("errors of columns", errors, columns.names, SHOWN),
-    ]
+    return model, {"errors": errors, "history": history, "evaluation": str(evaluation)}
 
 
 def _checked(model: Autoencoder, rows: np.ndarray) -> Rows:

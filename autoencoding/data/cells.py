@@ -36,6 +36,7 @@ UNITS = {"s": "seconds", "ms": "milliseconds", "us": "microseconds", "ns": "nano
 EPOCHS = {f"{name} since 1970": unit for unit, name in UNITS.items()}
 SPAN = (np.datetime64("1980-01-01"), np.datetime64("2200-01-01"))  # by which they are told
 TRIED = 50  # words, before all of them
+SHORT, LONG = 9, 60  # characters of a number, and of text, that are shown as they are
 
 
 @dataclass(frozen=True, eq=False)
@@ -72,6 +73,17 @@ class Cells:
     def is_text(self) -> bool:
         """Whether the cells are text, so that it has to be found out what they stand for."""
         return pa.types.is_string(self.array.type)
+
+    def take(self, numbers: np.ndarray) -> Cells:
+        """Return the cells of these rows, which keep their names."""
+        called = [self.row(int(number)) for number in numbers]
+        return replace(self, array=self.array.take(pa.array(numbers)), rows=called)
+
+    @property
+    def texts(self) -> list[str]:
+        """The cells in few characters: '' if empty, long fractions to seven digits."""
+        words = [self._word(value) for value in self.array.to_pylist()]
+        return ["" if word is None else _shortened(word) for word in words]
 
     def with_missing(self, words: Sequence[str]) -> Cells:
         """Return the cells with these words for those that are empty."""
@@ -233,6 +245,15 @@ class Cells:
     def row(self, place: int) -> object:
         """Return what a row is called in messages."""
         return self.rows[place] if self.rows is not None and place < len(self) else place
+
+
+def _shortened(word: str) -> str:
+    """Return a long fraction to seven digits, and the beginning of other long text."""
+    if len(word) <= SHORT:
+        return word
+    if NUMBER.fullmatch(word) and not word.lstrip("+-").isdigit():
+        return f"{float(word):.7g}"
+    return word if len(word) <= LONG else f"{word[: LONG - 1]}…"
 
 
 def _parse_times(words: Sequence[str | None], form: str) -> np.ndarray:

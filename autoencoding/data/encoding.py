@@ -135,10 +135,15 @@ class Columns:
 
     def summary(self, table: Table) -> str:
         """Return a table with a line for each column: what it is, and how much of it is missing."""
-        width, lines = max(map(len, self.kinds)), []
+        width = max(map(len, self.kinds))
+        return "\n".join(f"  {k:{width}}  {text}" for k, text in self.described(table).items())
+
+    def described(self, table: Table) -> dict[str, str]:
+        """Return what each column is, and how much of it is missing in a table that has it."""
+        texts = {}
         for name, kind in self.kinds.items():
-            count, words = table.columns[name].empty
+            count, words = table.columns[name].empty if name in table.columns else (0, [])
             as_words = f" (as {', '.join(map(repr, words))})" if words else ""
             missing = f"; {count} missing{as_words}" if 0 < count < table.n_rows else ""
-            lines.append(f"  {name:{width}}  {kind}{missing}")
-        return "\n".join(lines)
+            texts[name] = f"{kind}{missing}"
+        return texts

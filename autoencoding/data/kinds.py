@@ -8,6 +8,7 @@ and neither a word nor an empty cell is further from the others than its rarity 
 
 from __future__ import annotations
 
+import calendar
 import itertools
 import math
 import re
@@ -31,6 +32,9 @@ SQRT2 = math.sqrt(2.0)  # the deviation of a wave is then 1
 DAY = 86400.0
 CYCLES = {"hour": DAY, "weekday": 7 * DAY, "month": 365.2425 * DAY}  # in seconds
 MONDAY = 4 * DAY  # the first one after 1970 began
+EMPTY = "empty"  # what a reader is told of such a cell
+CLEAR = 0.3  # length of an average wave, 1 for a single time, from which on it tells a place
+LONGEST = 1e12  # from which on numbers are written with an exponent
 
 
 class Kind(Protocol):
@@ -43,6 +47,9 @@ class Kind(Protocol):
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         """Return cells [n] of numbers [n, width]."""
+
+    def texts(self, rows: np.ndarray) -> list[str]:
+        """Return what numbers [n, width], perhaps averages, stand for, as a reader knows it."""
 
     def labels(self, name: str) -> list[str]:
         """Return the names of these numbers, [width]."""
@@ -93,6 +100,11 @@ class Number:
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         return rows[:, 0] * self.scale + self.median  # [n]
+
+    def texts(self, rows: np.ndarray) -> list[str]:
+        empty = 2 * rows[:, 1] > self.gap  # [n]
+        values = self.decode(rows)  # [n]
+        return [EMPTY if none else short(x) for x, none in zip(values, empty, strict=True)]
 
     def labels(self, name: str) -> list[str]:
         return [name, f"{name} is empty"]
@@ -155,6 +167,12 @@ class Category:
         rest = FULL - rows[:, :-1].sum(axis=1, keepdims=True)  # [n, 1], of all rare words
         return words[np.hstack([rows[:, :-1], rest]).argmax(axis=1)]  # [n]
 
+    def texts(self, rows: np.ndarray) -> list[str]:
+        words = [EMPTY if word is None else word for word in self.frequent]
+        rest = FULL - rows[:, :-1].sum(axis=1, keepdims=True)  # [n, 1], of all rare words
+        most = np.hstack([rows[:, :-1], rest]).argmax(axis=1)  # [n]
+        return [[*words, "a rare word" if words else "any word"][place] for place in most]
+
     def labels(self, name: str) -> list[str]:
         words = ["is empty" if word is None else f"= {word}" for word in self.frequent]
         return [*(f"{name} {word}" for word in words), f"{name} is rare"]
@@ -206,6 +224,19 @@ class Time:
     def decode(self, rows: np.ndarray) -> np.ndarray:
         return np.full(len(rows), None, object)  # [n]: a cycle does not tell which one it was
 
+    def texts(self, rows: np.ndarray) -> list[str]:
+        parts = []
+        for place, cycle in enumerate(self.cycles):
+            sine, cosine = rows[:, 2 * place : 2 * place + 2].T / SQRT2  # [n] each
+            phases = np.arctan2(sine, cosine) / (2 * np.pi) % 1  # [n]
+            clear = np.hypot(sine, cosine) > CLEAR  # [n]
+            told = zip(phases, clear, strict=True)
+            parts.append([_of_cycle(cycle, phase) if is_clear else "" for phase, is_clear in told])
+        places = [", ".join(filter(None, words)) for words in zip(*parts, strict=True)]
+        places = places or [""] * len(rows)
+        empty = 2 * rows[:, -1] > self.gap  # [n]
+        return [EMPTY if none else place for place, none in zip(places, empty, strict=True)]
+
     def labels(self, name: str) -> list[str]:
         waves = itertools.product(self.cycles, ("sine", "cosine"))
         parts = [f"{name}, {wave} of the {cycle}" for cycle, wave in waves]
@@ -224,11 +255,19 @@ class LeftOut:
 
     name: ClassVar[str] = "drop"
 
+    @property
+    def identifies(self) -> bool:
+        """Whether it tells rows apart."""
+        return "identifier" in self.why
+
     def encode(self, cells: Cells) -> np.ndarray:
         return np.empty((len(cells), 0))
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         return np.full(len(rows), None, object)  # [n]
+
+    def texts(self, rows: np.ndarray) -> list[str]:
+        return [""] * len(rows)
 
     def labels(self, name: str) -> list[str]:
         return []
@@ -237,7 +276,43 @@ class LeftOut:
         return f"left out: {self.why}"
 
 
+@dataclass(frozen=True)
+class Plain:
+    """A column of numbers that stay as they are, where a model scales them itself."""
+
+    name: ClassVar[str] = "plain"
+
+    def encode(self, cells: Cells) -> np.ndarray:
+        return cells.numbers[:, None]  # [n, 1]
+
+    def decode(self, rows: np.ndarray) -> np.ndarray:
+        return rows[:, 0]  # [n]
+
+    def texts(self, rows: np.ndarray) -> list[str]:
+        return [short(value) for value in rows[:, 0]]
+
+    def labels(self, name: str) -> list[str]:
+        return [name]
+
+    def __str__(self) -> str:
+        return "number"
+
+
 KINDS: dict[str | None, type[Any]] = {kind.name: kind for kind in (Number, Category, Time, LeftOut)}
+
+
+def short(value: float) -> str:
+    """Return a number to four digits, as people write it."""
+    text = f"{value:.4g}"
+    return f"{float(text):.0f}" if "e+" in text and abs(value) < LONGEST else text
+
+
+def _of_cycle(cycle: str, phase: float) -> str:
+    """Return what a part of a cycle, 0 to 1, is called."""
+    if cycle == "hour":
+        return f"about {round(24 * phase) % 24} h"
+    names = [*calendar.day_name] if cycle == "weekday" else [*calendar.month_name][1:]
+    return names[round(len(names) * phase) % len(names)]
 
 
 def _has_no_date(cells: Cells, form: str | None) -> bool:

@@ -76,6 +76,11 @@ class Table:
             raise ValueError(f"{self.source} has no other columns than {', '.join(names)}")
         return replace(self, columns=kept)
 
+    def take(self, numbers: np.ndarray) -> Table:
+        """Return the rows of these numbers."""
+        columns = {name: cells.take(numbers) for name, cells in self.columns.items()}
+        return replace(self, columns=columns)
+
     def frame(self, names: Sequence[str]) -> pd.DataFrame:
         """Return columns as they were read."""
         self.require(names)

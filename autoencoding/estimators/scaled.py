@@ -27,3 +27,12 @@ def fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[n
         if not np.isfinite(values).all():
             values = np.nan_to_num(values)  # beyond float32 is its largest number
         yield values
+
+
+def raw_of(model: Autoencoder, scaled: np.ndarray) -> np.ndarray:
+    """Return scaled targets [m, target_dim] in raw units."""
+    float64 = model._require_trained().float64
+    if float64:
+        return float64["target"].raw(scaled)
+    reconstruction, _ = model._scaled_of[model.decoded.name]
+    return model.session.run(model.decoded, {reconstruction: scaled})

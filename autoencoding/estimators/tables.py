@@ -16,12 +16,13 @@ import pandas as pd
 
 from autoencoder import Autoencoder
 from autoencoding.data.encoding import Columns
-from autoencoding.data.kinds import Time
+from autoencoding.data.kinds import LeftOut, Time
 from autoencoding.data.sampling import Kept
 from autoencoding.data.tables import Table
 from autoencoding.estimators.attributions import Attributions
 from autoencoding.estimators.conformal import p_values
 from autoencoding.estimators.density import Density
+from autoencoding.estimators.explanations import Explanations, explain
 from autoencoding.models import from_save
 from autoencoding.saving import checkpoints
 
@@ -146,6 +147,17 @@ class TableModel:
         }
         causes = self._causes(self.columns.of_columns(parts))
         return pd.concat([pd.DataFrame(found), causes], axis=1)
+
+    def explanations(self, table: Table) -> Explanations:
+        """Explain the rows of a table, which are known by an index, identifiers and times, too."""
+        kinds = self.columns.kinds
+        names = [
+            *(*table.index, *self.carried),
+            *(k for k, kind in kinds.items() if isinstance(kind, LeftOut) and kind.identifies),
+            *(k for k, kind in kinds.items() if isinstance(kind, Time)),
+        ]
+        known = [name for name in dict.fromkeys(names) if name in table.columns]
+        return explain(self.model, self.columns, self.density, table, known)
 
     def _along(self, table: Table) -> pd.DataFrame:
         """Return the columns of a table that come along into the results."""

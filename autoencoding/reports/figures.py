@@ -11,7 +11,6 @@ import warnings
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from matplotlib.axes import Axes
@@ -20,7 +19,6 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH = 9.0  # inches, of a page
 MARKS = "ox^s+Dv*1P"
-FILLS = (("0.35", ""), ("white", "////"))  # colour and hatch of bars
 
 
 @dataclass(frozen=True)
@@ -111,44 +109,6 @@ def scatter(
         axis.set(title=title, xlabel=names[0], ylabel=names[1], aspect="equal")
 
     return Panel(draw, 4.5)
-
-
-def histogram(title: str, scores: np.ndarray, threshold: float) -> Panel:
-    """Draw how many rows have which score [n], and the threshold of outliers."""
-
-    def draw(figure: FigureBase) -> None:
-        axis = figure.subplots()
-        axis.hist(scores, 60, color="0.7", edgecolor="0.3")
-        above = f"threshold {threshold:.3g}: {np.mean(scores > threshold):.1%} above"
-        axis.axvline(threshold, color="black", linestyle="--", linewidth=1, label=above)
-        axis.set(title=title, xlabel="score", ylabel="rows", yscale="log")
-        _finish(axis)
-
-    return Panel(draw, 2.9)
-
-
-def features(
-    title: str, errors: Mapping[str, np.ndarray], names: Sequence[str], count: int
-) -> Panel:
-    """Draw errors [d] of named features as bars, by label, those with the largest first errors."""
-    first = next(iter(errors.values()))  # [d]
-    order = np.argsort(-first, kind="stable")[:count]
-    thick = 0.8 / len(errors)
-
-    def draw(figure: FigureBase) -> None:
-        axis = figure.subplots()
-        for number, (label, error) in enumerate(errors.items()):
-            places = np.arange(len(order)) + thick * (number - (len(errors) - 1) / 2)
-            color, hatch = FILLS[number % len(FILLS)]
-            style: dict[str, Any] = {"color": color, "hatch": hatch, "edgecolor": "black"}
-            axis.barh(places, error[order], thick, label=label, **style)
-        axis.set_yticks(range(len(order)), [str(names[i]) for i in order])
-        left = f", the {len(order)} largest of {len(first)}" if len(order) < len(first) else ""
-        axis.set(title=title + left, xlabel="RMSE, in the units of the loss")
-        axis.invert_yaxis()
-        _finish(axis)
-
-    return Panel(draw, 1.1 + 0.2 * len(order))
 
 
 def beside(*panels: Panel) -> Panel:

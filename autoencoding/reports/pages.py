@@ -1,4 +1,4 @@
-"""Pages of figures: what a model makes of images, and of a table's rows.
+"""Pages of figures: what a model makes of images.
 
 Images are [n, height, width, channels], gray or RGB, 0 to 255.
 """
@@ -6,7 +6,6 @@ Images are [n, height, width, channels], gray or RGB, 0 to 255.
 from __future__ import annotations
 
 import numpy as np
-from sklearn.decomposition import PCA
 
 from autoencoder import Autoencoder
 from autoencoding.data.images import rows
@@ -18,7 +17,6 @@ from autoencoding.reports.figures import Panel
 
 SHOWN = 10  # images in a row
 PLANE = 15  # images along each side of a plane of codes
-POINTS = 5000  # codes in a scatter plot
 
 
 def errors_of_images(
@@ -111,21 +109,3 @@ def _plane(
         figures.tiles("decoded codes", decoded, PLANE),
         figures.scatter("codes of test images", codes, labels),
     )
-
-
-def histogram_of_scores(scores: np.ndarray, threshold: float) -> Panel:
-    """Draw outlier scores [n] with their threshold."""
-    return figures.histogram("outlier scores", scores, threshold)
-
-
-def plane_of_codes(codes: np.ndarray, outliers: np.ndarray) -> list[Panel]:
-    """Draw codes [n, hidden_dim] in a plane, if there is one, by whether they are outliers [n]."""
-    some = np.linspace(0, len(codes) - 1, min(len(codes), POINTS)).astype(int)
-    names = ("first unit", "second unit")
-    if codes.shape[1] > 2 and len(codes) > 2:
-        codes = PCA(2, random_state=0).fit_transform(codes)  # [n, 2]
-        names = ("first component of the codes", "second component of the codes")
-    if codes.shape[1] != 2:
-        return []
-    labels = np.where(outliers, "outlier", "normal")  # [n]
-    return [figures.scatter("codes", codes[some], labels[some], names)]

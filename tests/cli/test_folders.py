@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import pandas as pd
 import pytest
+from browser import contents
 from people import people
 from processes import run_script, start_script
 from pyarrow import parquet
@@ -17,6 +18,7 @@ from autoencoding.cli import tables
 from autoencoding.data import datasets, folders, writing
 from autoencoding.estimators.folders import FolderResults
 from autoencoding.estimators.tables import TableModel
+from autoencoding.reports import html
 from autoencoding.saving.journal import Journal
 
 RESULTS = ("codes", "reconstructions", "outliers")
@@ -79,7 +81,7 @@ def test_a_folder_is_trained_on_and_each_part_has_its_results(trained):
     assert "parts: 4 parts" in printed
     assert "200 rows; what columns are:" in printed
     assert "20 of 200 rows are outliers" in printed
-    assert (folder / "table/report.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "table/report.html").read_text().startswith("<!doctype html>")
     for result in RESULTS:
         files = sorted(path.name for path in (folder / "table" / result).iterdir())
         assert files == [f"part-{i}.csv" for i in range(PARTS)]
@@ -348,3 +350,27 @@ def test_each_row_is_there_once_after_twenty_kills(kept):
     assert run_script("main_table.py", *arguments, folder=".").returncode == 0
     for result in RESULTS:
         pd.testing.assert_frame_equal(whole("scores", result), whole("whole", result))
+
+
+def test_the_page_of_parts_is_that_of_one_file(trained, kept, monkeypatch):
+    monkeypatch.setattr("autoencoding.data.folders.PIECE_ROWS", 20)
+    folder, _ = trained
+    write(table(), "parts", "parquet")
+    run("--score parts --report --load", kept)
+    run("--report --output one --load", kept, "--score", folder / "one.csv")
+    (here, scores), (there, expected) = (
+        contents(f"{output}/report.html") for output in ("scores", "one")
+    )
+    assert np.array_equal(scores, expected)
+    parts = [int(name[5]) for name in here["found"].pop("part")]
+    rows = SIZE * np.array(parts) + here["found"].pop("row")
+    assert rows.tolist() == there["found"].pop("row")
+    for name in ("found", "along", "values", "expected", "threshold", "worst"):
+        assert here[name] == there[name], name
+    assert np.abs(np.array(here["shares"]) - there["shares"]).max() <= 1
+    monkeypatch.setattr(html, "choose", lambda *_: html.Choice(np.array([150, 3]), np.array([77])))
+    run("--score parts --report --load", kept)
+    here, _ = contents("scores/report.html")
+    assert here["found"]["part"] == ["part-3.parquet", "part-0.parquet", "part-1.parquet"]
+    assert here["found"]["row"] == [0, 3, 27]
+    assert here["along"]["id"] == ["p150", "p003", "p077"]

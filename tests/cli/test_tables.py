@@ -1,13 +1,16 @@
 import contextlib
 import io
+from pathlib import Path
 
 import numpy as np
 import pandas as pd
 import pytest
+from browser import contents
 from people import ROWS, people
 from processes import ROOT, run_script
 
 from autoencoding.cli import tables
+from autoencoding.data.tables import read
 from autoencoding.estimators.tables import TableModel
 
 
@@ -30,7 +33,7 @@ def test_main_writes_codes_reconstructions_outliers_and_a_report(trained):
     assert list(results["reconstructions"]) == ["age", "job", "height", "debt", "member"]
     assert results["codes"].shape[1] == 64
     assert results["outliers"]["outlier"].mean() == pytest.approx(0.02, abs=0.01)
-    assert (folder / "table" / "report.png").read_bytes().startswith(b"\x89PNG")
+    assert (folder / "table" / "report.html").read_text().startswith("<!doctype html>")
     assert "200 rows, 14 numbers each" in printed
     assert "4 of 200 rows are outliers" in printed
 
@@ -128,3 +131,48 @@ def test_main_tells_what_is_wrong_in_one_line(options, message, tmp_path, capsys
     text = capsys.readouterr().err if ended.value.code == 2 else ended.value.code
     assert message in text.splitlines()[-1]
     assert not (tmp_path / "table").exists()
+
+
+def test_the_page_shows_what_was_trained_and_what_was_found(trained):
+    folder, printed = trained
+    data, scores = contents(folder / "table" / "report.html")
+    outliers = pd.read_csv(folder / "table" / "outliers.csv")
+    assert np.array_equal(scores, np.sort(outliers["score"])[::-1])
+    assert (scores > data["threshold"]).sum() == outliers["outlier"].sum()
+    ranked = outliers.sort_values("score", ascending=False, kind="stable")
+    assert data["found"]["row"] == ranked["row"].tolist()  # all 200 are held
+    assert data["found"]["p_value"] == ranked["p_value"].tolist()
+    names = data["columns"]["name"]
+    assert names == ["age", "job", "height", "debt", "member"]
+    assert data["columns"]["Taken for"][0] == "number; 20 missing"
+    shares = np.array(data["shares"]) / 1000
+    causes = shares[range(ROWS), [names.index(name) for name in ranked["cause1"]]]
+    assert causes == pytest.approx(ranked["share1"].to_numpy(), abs=1e-3)
+    assert shares.max(axis=1) == pytest.approx(causes, abs=1e-3)
+    assert data["values"][1] == people()["job"].iloc[ranked["row"]].fillna("").tolist()
+    assert len(data["training"]["loss"]) == 60
+    assert data["errors"] in printed
+    residuals = model_errors(folder)
+    assert data["columns"]["RMSE"] == pytest.approx(residuals, rel=1e-5)
+
+
+def model_errors(folder):
+    """RMSE of each column's numbers together, over the rows that were trained on."""
+    model = TableModel.load(folder / "kept")
+    rows = model.columns.encode(read(folder / "people.csv"))
+    held_out = model.density.scores(model.model, rows)
+    trained_on = ~np.isin(held_out, model.held_out)
+    errors = np.square(rows - model.model.reconstruct(rows))[trained_on].mean(axis=0)
+    return np.sqrt(model.columns.of_columns(errors))
+
+
+def test_new_rows_have_a_page_if_asked_for(trained):
+    folder, _ = trained
+    people(seed=1).to_csv("new.csv", index=False)
+    tables.main(["--load", str(folder / "kept"), "--score", "new.csv"])
+    assert not Path("scores/report.html").exists()
+    tables.main(["--load", str(folder / "kept"), "--score", "new.csv", "--report"])
+    data, scores = contents("scores/report.html")
+    assert len(scores) == ROWS
+    assert (data["training"], data["errors"]) == (None, "")
+    assert list(data["columns"]) == ["name", "Taken for"]

@@ -7,6 +7,7 @@ from people import ROWS, people
 from sklearn.preprocessing import OneHotEncoder
 
 from autoencoding.data.encoding import Columns
+from autoencoding.data.kinds import short
 from autoencoding.data.tables import of_frame
 
 NUMBERS = ["age", "height", "debt"]
@@ -101,3 +102,56 @@ def test_new_rows_must_have_the_columns_and_numbers_where_these_were():
         encoded(columns, people().assign(debt="much"))
     more = people().assign(other=1)[["other", *people()]]
     assert np.array_equal(encoded(columns, more), encoded(columns, people()))
+
+
+def test_what_encoded_rows_stand_for_is_told_in_words():
+    n_rows = 24 * 21
+    hours = pd.date_range("2024-01-01", periods=n_rows, freq="h")  # a Monday
+    table = pd.DataFrame(
+        {
+            "size": np.where(np.arange(n_rows) % 7 == 3, np.nan, np.arange(n_rows) * 12.5),
+            "word": np.array(["a", "b", "b", None])[np.arange(n_rows) % 4],
+            "when": hours,
+            "on": np.arange(n_rows) % 2 == 0,
+        }
+    )
+    table.loc[5, "word"] = "seldom"
+    columns = columns_of(table)
+    rows = encoded(columns, table)  # [n, d]
+    texts = {
+        name: columns.kinds[name].texts(rows[:, place]) for name, place in columns.places.items()
+    }
+    assert texts["size"][1:5] == ["12.5", "25", "empty", "50"]
+    assert texts["size"][501] == "6262"
+    assert texts["word"][:6] == ["a", "b", "b", "empty", "a", "a rare word"]
+    assert texts["on"][:2] == ["True", "False"]
+    assert texts["when"] == [f"about {time.hour} h, {time.day_name()}" for time in hours]
+    mean = {name: rows[:24, place].mean(axis=0) for name, place in columns.places.items()}
+    assert columns.kinds["when"].texts(mean["when"][None]) == ["Monday"]  # any hour of it
+
+
+def test_months_and_empty_times_are_told_in_words():
+    days = pd.date_range("2020-01-01", periods=36, freq="MS").to_series(index=range(36))
+    days += pd.Timedelta(days=14)
+    days[7] = None
+    columns = columns_of(pd.DataFrame({"day": days, "x": 1.5 * np.arange(36)}))
+    rows = encoded(columns, pd.DataFrame({"day": days, "x": 1.5 * np.arange(36)}))
+    texts = columns.kinds["day"].texts(rows[:, columns.places["day"]])
+    assert texts[7] == "empty"
+    names = [day.month_name() for day in days.drop(7)]
+    assert texts[:7] + texts[8:] == names
+
+
+@pytest.mark.parametrize(
+    ("value", "text"),
+    [
+        (0.0, "0"),
+        (1234.56, "1235"),
+        (-123456.7, "-123500"),
+        (1.23456e15, "1.235e+15"),
+        (1.5e-7, "1.5e-07"),
+        (3.0, "3"),
+    ],
+)
+def test_numbers_are_told_to_four_digits(value, text):
+    assert short(value) == text

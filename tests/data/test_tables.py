@@ -1,4 +1,7 @@
+from pathlib import Path
+
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 import pytest
 from people import people
@@ -66,3 +69,22 @@ def test_no_array_is_unpickled_and_none_is_guessed(tmp_path):
             tables.read(tmp_path / name)
     with pytest.raises(FileNotFoundError, match="none.csv"):
         tables.read(tmp_path / "none.csv")
+
+
+def test_rows_that_are_taken_keep_their_cells_and_their_numbers():
+    table = tables.of_frame(people()).take(np.array([7, 0, 20]))
+    expected = people().iloc[[7, 0, 20]].reset_index(drop=True)
+    assert table.frame([*expected])["job"].tolist() == expected["job"].tolist()
+    assert table.columns["debt"].numbers == pytest.approx(expected["debt"].to_numpy())
+    assert [table.columns["age"].row(place) for place in range(3)] == [7, 0, 20]
+
+
+def test_cells_are_told_as_they_were_but_for_what_is_long():
+    cells = ["1.50", "0.12345678901", "", "?", " a  ", "12345678901234", "x" * 99, "-1.23456789e-9"]
+    Path("cells.csv").write_text("a,b\n" + "".join(f"{cell},1\n" for cell in cells))
+    texts = tables.read("cells.csv").columns["a"].texts
+    long = "x" * 59 + "…"
+    assert texts == ["1.50", "0.1234568", "", "", "a", "12345678901234", long, "-1.234568e-09"]
+    typed = tables.of_frame(pd.DataFrame({"a": [1 / 3, 2.0, np.nan], "b": [10**17, 2, 3]}))
+    assert typed.columns["a"].texts == ["0.3333333", "2", ""]
+    assert typed.columns["b"].texts == [str(10**17), "2", "3"]

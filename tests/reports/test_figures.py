@@ -71,26 +71,6 @@ def test_a_scatter_without_classes_has_no_legend():
     assert np.array_equal(axis.collections[0].get_offsets(), codes)
 
 
-@pytest.mark.parametrize("scores", [np.linspace(0.1, 2, 200), np.zeros(5)])
-def test_a_histogram_counts_all_rows_and_shows_the_threshold(scores):
-    (axis,) = drawn(panels.histogram("scores", scores, 1.5))[0].axes
-    assert sum(bar.get_height() for bar in axis.patches) == len(scores)
-    assert set(axis.lines[0].get_xdata()) == {1.5}
-    share = f"{np.mean(scores > 1.5):.1%}"
-    assert axis.get_legend().get_texts()[0].get_text() == f"threshold 1.5: {share} above"
-
-
-def test_features_are_the_largest_errors_with_their_names():
-    errors = {"model": np.array([1.0, 3.0, 2.0, 0.5]), "PCA": np.array([0.1, 0.3, 0.2, 0.4])}
-    (axis,) = drawn(panels.features("errors", errors, list("abcd"), 3))[0].axes
-    assert [text.get_text() for text in axis.get_yticklabels()] == ["b", "c", "a"]
-    assert [bar.get_width() for bar in axis.patches] == [3.0, 2.0, 1.0, 0.3, 0.2, 0.1]
-    assert axis.get_title() == "errors, the 3 largest of 4"
-    assert axis.patches[0].get_hatch() != axis.patches[3].get_hatch()
-    (axis,) = drawn(panels.features("errors", errors, list("abcd"), 9))[0].axes
-    assert axis.get_title() == "errors"
-
-
 @pytest.mark.parametrize(
     ("name", "arguments"),
     [
@@ -98,8 +78,6 @@ def test_features_are_the_largest_errors_with_their_names():
         ("strips", ({"original": IMAGES, "reconstructed": IMAGES},)),
         ("scatter", ("codes", np.eye(2), np.array([0, 1]))),
         ("tiles", ("plane", IMAGES, 4)),
-        ("features", ("errors", {"model": np.ones(3)}, list("abc"), 3)),
-        ("histogram", ("scores", np.ones(3), 0.5)),
     ],
 )
 def test_each_plot_is_a_figure_of_its_own(name, arguments, tmp_path):
