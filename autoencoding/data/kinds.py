@@ -17,9 +17,10 @@ from dataclasses import dataclass, field
 from typing import Any, ClassVar, Protocol
 
 import numpy as np
+import pandas as pd
 import pyarrow as pa
 
-from autoencoding.data.cells import Cells
+from autoencoding.data.cells import EPOCHS, Cells
 from autoencoding.parts.scaling import Robust, Statistics
 
 FREQUENT = 0.02  # share of the rows from which on a word has a number of its own
@@ -236,6 +237,13 @@ class Time:
         places = places or [""] * len(rows)
         empty = 2 * rows[:, -1] > self.gap  # [n]
         return [EMPTY if none else place for place, none in zip(places, empty, strict=True)]
+
+    def hints(self, cells: Cells) -> list[str]:
+        """Return what cells do not show by themselves: the weekday, and the date of a number."""
+        form = "%Y-%m-%d %H:%M" * (self.form in EPOCHS)
+        form += "%A" if not form and "weekday" in self.cycles else ""
+        times = cells.with_missing([*self.missing, *cells.missing]).times(self.form)  # [n]
+        return pd.Series(times).dt.strftime(form).fillna("").tolist()
 
     def labels(self, name: str) -> list[str]:
         waves = itertools.product(self.cycles, ("sine", "cosine"))

@@ -88,7 +88,7 @@ def explain(
     usual = expectations(density, scaled, odd[:, columns.owners])  # [m, d]
     return Explanations(
         along=pd.DataFrame({name: table.columns[name].texts for name in along}),
-        values=_values(columns, table, rows),
+        values=_values(columns, table),
         expected=_texts(columns, raw_of(model, usual)),
         shares=shares,
         codes=model.encode(rows),
@@ -138,14 +138,15 @@ def _squares(rows: np.ndarray, given: np.ndarray, centres: np.ndarray) -> np.nda
     return np.maximum(squares + (kept**2).sum(axis=1, keepdims=True), 0)
 
 
-def _values(columns: Columns, table: Table, rows: np.ndarray) -> pd.DataFrame:
-    """Return the cells of a table that is encoded as rows [m, d]; of times where they are, too."""
+def _values(columns: Columns, table: Table) -> pd.DataFrame:
+    """Return the cells of a table, with what times do not show themselves."""
     texts = {name: table.columns[name].texts for name in columns.names}
-    for name, kind in columns.kinds.items():
-        if isinstance(kind, Time) and name in texts:
-            places = kind.texts(rows[:, columns.places[name]])
-            pairs = zip(texts[name], places, strict=True)
-            texts[name] = [f"{text} ({place})" if text and place else text for text, place in pairs]
+    for name in columns.names:
+        kind = columns.kinds[name]
+        if isinstance(kind, Time):
+            told = kind.hints(table.columns[name])
+            pairs = zip(texts[name], told, strict=True)
+            texts[name] = [f"{text} ({hint})" if text and hint else text for text, hint in pairs]
     return pd.DataFrame(texts)
 
 

@@ -155,3 +155,15 @@ def test_months_and_empty_times_are_told_in_words():
 )
 def test_numbers_are_told_to_four_digits(value, text):
     assert short(value) == text
+
+
+def test_times_have_their_weekday_beside_them_and_numbers_their_date():
+    hours = pd.date_range("2024-01-06 22:00", periods=24 * 15, freq="h")  # a Saturday
+    seconds = hours.as_unit("s").astype("int64")
+    table = of_frame(pd.DataFrame({"at": hours, "time": seconds, "x": 1.5 * np.arange(len(hours))}))
+    columns = Columns.of(table)
+    hints = [columns.kinds[name].hints(table.columns[name]) for name in ("at", "time")]
+    assert hints[0][:3] == ["Saturday", "Saturday", "Sunday"]
+    assert hints[1][2] == "2024-01-07 00:00"
+    days = pd.DataFrame({"at": ["2024-01-06", None, "2024-01-09"], "x": [1.5, 2.5, 3.5]})
+    assert Columns.of(of_frame(days)).kinds["at"].hints(of_frame(days).columns["at"]) == [""] * 3
