@@ -34,7 +34,7 @@ from autoencoding.parts.losses import LOSSES, SSIM, Loss
 from autoencoding.parts.networks import NETWORKS, Network
 from autoencoding.parts.optimizers import OPTIMIZERS, SCHEDULES, Schedule, Update
 from autoencoding.parts.scaling import SCALINGS, Scaler, Scaling
-from autoencoding.saving import checkpoints, savedmodel
+from autoencoding.saving import checkpoints, export
 from autoencoding.session import collector_paused, default_config, require_no_fork
 from autoencoding.training import loop
 from autoencoding.training.cluster import Cluster
@@ -648,22 +648,33 @@ class Autoencoder:
         self._state = TrainingState.from_json(manifest["training"], last)
         self.metadata = manifest.get("metadata", {})
 
-    def export(self, folder: str | os.PathLike[str]) -> None:
-        """Write a SavedModel, which TensorFlow runs, serves and converts without this project.
+    def export(self, folder: str | os.PathLike[str], *, format: str = "savedmodel") -> None:
+        """Write inference into a new folder, in a form that runs without this project.
 
         Its signatures take any number of rows, codes and conditions in float32, in raw units:
         'encode' (x to codes), 'decode' (codes to reconstructions) and 'reconstruct' (x to
         reconstructions), all with the condition where the model takes one. Images are rows, too.
 
+        Parameters
+        ----------
+        folder : path
+        format : {'savedmodel', 'onnx'}
+            A SavedModel, which TensorFlow runs, serves and converts; or a file of ONNX for each
+            signature, such as `encode.onnx`, which takes the extra `[onnx]` to write.
+
         Raises
         ------
         OSError
             The folder exists (`FileExistsError`), or it can't be written and is not left behind.
+        ValueError
+            There is no such format.
+        ImportError
+            A package is missing that the format needs.
         RuntimeError
             The model is not trained, or closed.
         """
         self._require_trained()
-        savedmodel.write(self, folder)
+        export.write(self, folder, format)
 
     @property
     def parameters(self) -> dict[str, Any]:

@@ -90,7 +90,7 @@ class Gaussian:
     def penalty(self, hidden: tf.Tensor, step: TrainingStep | None) -> tf.Tensor:
         """Return `beta` times the KL divergence of each row, [n], without warm-up in inference."""
         divergence = tf.maximum(self.divergence(hidden), self.free_bits)  # [n, hidden_dim]
-        weight = tf.constant(self.beta)  # []
+        weight = tf.constant(self.beta, tf.float32)  # []
         if step is not None and self.warm_up:
             weight *= tf.minimum(1.0, step.progress / self.warm_up)  # []
         return weight * tf.reduce_sum(divergence, axis=1)  # [n]

@@ -9,7 +9,7 @@ from family import FAMILY, SOME, trained_member
 from processes import run_python
 
 from autoencoder import Autoencoder
-from autoencoding.saving import savedmodel as exporting
+from autoencoding.saving import savedmodel
 
 ROWS = SOME[:7]
 
@@ -108,7 +108,7 @@ def test_what_cannot_be_exported_leaves_nothing(iris, tmp_path, monkeypatch):
         def full(*args, **options):
             raise tf.errors.ResourceExhaustedError(None, None, "no space left")
 
-        monkeypatch.setattr(exporting.tf1.saved_model.Builder, "save", full)
+        monkeypatch.setattr(savedmodel.tf1.saved_model.Builder, "save", full)
         with pytest.raises(OSError, match="exported can't be written: no space left"):
             ae.export(tmp_path / "exported")
     assert [path.name for path in tmp_path.iterdir()] == ["there"]
