@@ -53,7 +53,6 @@ def test_the_page_of_models_names_them_all():
         assert {str(name) for name in names} <= set(choices), argument
 
 
-@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 @pytest.mark.parametrize("page", sorted({*PAGES} - {TUTORIAL, ENGINES}), ids=lambda page: page.stem)
 def test_the_examples_of_a_page_run(page, one_epoch):
     for example in examples_of(page):

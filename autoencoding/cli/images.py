@@ -137,14 +137,16 @@ def _run(args: Namespace, loaded: Images, own: np.ndarray | None, first: bool) -
         history = _train(ae, train, loaded.train, args)
         if not first:
             return
-        table, baselines = pages.errors_of_images(ae, train, loaded.train)
-        print(f"\ntraining images, {len(train)}\n{table}")
-        table, _ = pages.errors_of_images(ae, test, loaded.test)
-        print(f"\ntest images, {len(test)}\n{table}")
+        errors = pages.errors_of_images(ae, train, loaded.train)
+        print(f"\ntraining images, {len(train)}\n{errors.table}")
+        others = pages.errors_of_images(ae, test, loaded.test)
+        print(f"\ntest images, {len(test)}\n{others.table}")
+        if errors.diagnosis:
+            print(f"\n{errors.diagnosis}")
         shown = None if own is None else (_inputs(own, args), own)
         panels = pages.panels_of_images(ae, test, loaded.test, loaded.test_labels, shown)
         unit = "nats an image" if ae.loss_function.likelihood else "RMSE"
-        figures.save(args.figure, *panels, figures.loss_curve(history, unit, baselines))
+        figures.save(args.figure, *panels, figures.loss_curve(history, unit, errors.baselines))
     print(f"\nsaved {args.figure}")
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import warnings
 from argparse import Namespace
 from collections.abc import Callable
 from dataclasses import dataclass
@@ -81,9 +80,7 @@ def train(data: Data, args: Namespace) -> tuple[TableModel, dict[str, Any]] | No
     if not all_given:
         rest = rows = data.encode(columns)  # [n, d], of all parts
     held = len(kept.held_out)
-    with warnings.catch_warnings():  # robust losses are after something else than PCA's squares
-        warnings.simplefilter("ignore", UserWarning)
-        evaluation = evaluate(ae, rest, validation=kept.held_out if held else None)
+    evaluation = evaluate(ae, rest, validation=kept.held_out if held else None)
     print(f"\n{len(rows)} rows, {rows.shape[1]} numbers each; {held} not trained on, for p-values")
     if args.start_from:
         print(f"p-values hold as far as {args.start_from} was not trained on these rows either")

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import warnings
+import textwrap
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field, replace
 
@@ -10,6 +10,9 @@ import numpy as np
 
 from autoencoder import Autoencoder
 from autoencoding.data.rows import RowsLike
+from autoencoding.reports.diagnosis import diagnose
+
+WIDTH = 88  # characters of a line of a diagnosis
 
 
 @dataclass(frozen=True)
@@ -34,6 +37,8 @@ class Evaluation:
         `pandas.DataFrame` takes them.
     validation : Evaluation, optional
         On rows that were not trained on.
+    diagnosis : str
+        What is wrong with the model, as far as it was measured, and what to change; '' if nothing.
 
     Notes
     -----
@@ -46,6 +51,7 @@ class Evaluation:
     components: int
     features: dict[str, np.ndarray] = field(default_factory=dict, compare=False, repr=False)
     validation: Evaluation | None = None
+    diagnosis: str = ""
 
     @property
     def ratio(self) -> float:
@@ -65,6 +71,12 @@ class Evaluation:
             return errors / self.pca_rmse, kept
 
     def __str__(self) -> str:
+        diagnosis = textwrap.fill(self.diagnosis, WIDTH)
+        return f"{self.table}\n\n{diagnosis}" if diagnosis else self.table
+
+    @property
+    def table(self) -> str:
+        """The errors alone, as text."""
         plural = "s" * (self.components > 1)
         names = ["", "Autoencoder", f"PCA, {self.components} component{plural}", "mean row"]
         columns = [names, *self._columns("")]
@@ -83,7 +95,7 @@ class Evaluation:
         return [
             [f"{rows}RMSE", *(f"{e:.5g}" for e in (self.rmse, self.pca_rmse, self.mean_rmse))],
             ["of PCA", *(f"{ratio:.3f}" if np.isfinite(ratio) else "-" for ratio in ratios)],
-            ["variance kept", *(f"{share:.2%}" for share in kept)],
+            ["variance kept", *(f"{share:.2%}" if np.isfinite(share) else "-" for share in kept)],
         ]
 
 
@@ -94,7 +106,7 @@ def evaluate(
     *,
     validation: RowsLike | None = None,
 ) -> Evaluation:
-    """Measure a trained model on rows, beside the mean row and PCA.
+    """Measure a trained model on rows, beside the mean row and PCA, and say what is wrong with it.
 
     Parameters
     ----------
@@ -116,25 +128,13 @@ def evaluate(
     ------
     ValueError, TypeError, RuntimeError
         As `Autoencoder.reconstruct` does.
-
-    Warns
-    -----
-    UserWarning
-        PCA is better on the data than it need be: by more than 10 % where the model's decoder is
-        affine, at all where it is deeper.
     """
     evaluation = _measure(model, data, target)
     if validation is not None:
         others = (validation, None) if target is None else validation
         evaluation = replace(evaluation, validation=_measure(model, *others))
-    limit = 1.10 if model.affine_decoder else 1.00
-    if evaluation.ratio > limit and model.hidden_dim < model.target_dim:
-        warnings.warn(
-            f"PCA of the same width is better: the RMSE is {evaluation.ratio:.3f} times its, above "
-            f"{limit:.2f}; train longer, or try another learning_rate or batch_size",
-            stacklevel=2,
-        )
-    return evaluation
+    diagnosis = diagnose(model, model._open_rows(data, target, None), evaluation)
+    return replace(evaluation, diagnosis=diagnosis)
 
 
 def row_errors(

@@ -5,6 +5,8 @@ Images are [n, height, width, channels], gray or RGB, 0 to 255.
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 import numpy as np
 
 from autoencoder import Autoencoder
@@ -19,25 +21,29 @@ SHOWN = 10  # images in a row
 PLANE = 15  # images along each side of a plane of codes
 
 
-def errors_of_images(
-    model: Autoencoder, inputs: np.ndarray, targets: np.ndarray
-) -> tuple[str, dict[str, float]]:
-    """Return a table of a model's errors on images, and its baseline in the units of the loss.
+class Errors(NamedTuple):
+    """How well images are rebuilt."""
 
-    The baseline is PCA, or the input itself where the target is another. There is none in the
-    units of a likelihood.
-    """
+    table: str
+    baselines: dict[str, float]  # PCA, or the input itself, in the units of the loss if it has any
+    diagnosis: str
+
+
+def errors_of_images(model: Autoencoder, inputs: np.ndarray, targets: np.ndarray) -> Errors:
+    """Measure a model on images [n, height, width, channels] that are the targets, or others."""
     if inputs is targets:
         evaluation = evaluate(model, rows(inputs))
         if isinstance(model, VariationalAutoencoder):
             nats = -float(np.mean(model.elbo(rows(inputs))))
-            return f"{evaluation}\nnegative ELBO: {nats:.1f} nats an image", {}
+            table = f"{evaluation.table}\nnegative ELBO: {nats:.1f} nats an image"
+            return Errors(table, {}, evaluation.diagnosis)
         baselines = {} if model.loss_function.likelihood else {"PCA": evaluation.pca_rmse}
-        return str(evaluation), baselines
+        return Errors(evaluation.table, baselines, evaluation.diagnosis)
     outputs = {"Autoencoder": model.reconstruct(inputs), "input": inputs}
     errors = {k: float(np.sqrt(np.mean(np.square(v - targets)))) for k, v in outputs.items()}
     lines = [f"{name:11}  {rmse:10.5g}" for name, rmse in errors.items()]
-    return "\n".join([f"{'':11}  {'RMSE':>10}", *lines]), {"input": errors["input"]}
+    table = "\n".join([f"{'':11}  {'RMSE':>10}", *lines])
+    return Errors(table, {"input": errors["input"]}, "")
 
 
 def panels_of_images(

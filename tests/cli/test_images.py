@@ -38,7 +38,6 @@ def run(*options):
     main_imgs.main([str(word) for option in options for word in str(option).split()])
 
 
-@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 @pytest.mark.parametrize("model", MODELS)
 def test_every_model_of_the_family_is_trained_saved_and_drawn(model, tmp_path, photos, capsys):
     kind, own = MODELS[model].load_class(), OWN.get(model, "")
@@ -91,7 +90,6 @@ def test_a_batch_that_lacks_something_ends_in_a_line(tmp_path, name, content):
         run()
 
 
-@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 def test_two_units_are_a_plane_of_images_and_of_codes(monkeypatch, tmp_path):
     write_folder(tmp_path, 200)
     titles = []

@@ -40,7 +40,6 @@ def test_main_comes_near_pca_whatever_the_seed(tmp_path, seed):
     assert 0.29258 <= rmse <= 1.02 * 0.29258
 
 
-@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 def test_main_takes_its_options(tmp_path, capsys):
     options = "--epochs 3 --batch-size 15 --hidden 2 --learning-rate 0.02 --seed 1 --checkpoint a/b"
     iris.main(options.split())
@@ -50,7 +49,6 @@ def test_main_takes_its_options(tmp_path, capsys):
     assert any((tmp_path / "a" / "b").glob("model-*.json"))
 
 
-@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 @pytest.mark.parametrize("form", ["archive", "default"])
 def test_main_imgs_trains_on_one_class_and_draws(tmp_path, form, capsys):
     folder, _ = write_folder(tmp_path, 200)

@@ -237,7 +237,6 @@ def test_rows_of_any_form_train_to_the_same_bits(iris, monkeypatch, pool):
 
 
 @pytest.mark.parametrize("pool", [40, 1000])
-@pytest.mark.filterwarnings("ignore:PCA of the same width is better")
 def test_rows_that_are_iterated_train_too_and_resume_to_the_same_bits(iris, monkeypatch, pool):
     monkeypatch.setattr(sources, "BUFFER_BYTES", 16 * pool)
     shuffled = np.random.default_rng(0).permutation(iris)
