@@ -141,12 +141,13 @@ def _run(args: Namespace, loaded: Images, own: np.ndarray | None, first: bool) -
         print(f"\ntraining images, {len(train)}\n{errors.table}")
         others = pages.errors_of_images(ae, test, loaded.test)
         print(f"\ntest images, {len(test)}\n{others.table}")
-        if errors.diagnosis:
-            print(f"\n{errors.diagnosis}")
+        if errors.evaluation is not None and errors.evaluation.diagnosis:
+            print(f"\n{errors.evaluation.diagnosis}")
         shown = None if own is None else (_inputs(own, args), own)
-        panels = pages.panels_of_images(ae, test, loaded.test, loaded.test_labels, shown)
-        unit = "nats an image" if ae.loss_function.likelihood else "RMSE"
-        figures.save(args.figure, *panels, figures.loss_curve(history, unit, errors.baselines))
+        loss = pages.loss_of_images(ae, history, errors, loaded.train)
+        labels = loaded.test_labels
+        panels = pages.panels_of_images(ae, test, loaded.test, loss, labels, shown)
+        figures.save(args.figure, *panels)
     print(f"\nsaved {args.figure}")
 
 

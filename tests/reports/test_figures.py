@@ -19,16 +19,16 @@ def drawn(*parts):
 
 
 @pytest.mark.parametrize("channels", [1, 3])
-def test_a_mosaic_has_its_images_row_after_row_in_white(channels):
+def test_a_mosaic_has_its_images_row_after_row_in_the_gray_of_the_page(channels):
     images = np.repeat(IMAGES, channels, axis=3)
     field = panels.mosaic(images, 3)
     assert field.shape == (3 * 5 + 1, 3 * 6 + 1, channels)
     for number, image in enumerate(images):
         down, across = 5 * (number // 3) + 1, 6 * (number % 3) + 1
         assert np.array_equal(field[down : down + 4, across : across + 5], image)
-    assert (field[::5] == 255).all()
-    assert (field[:, ::6] == 255).all()
-    assert (field[10:, 7:] == 255).all()  # where images are missing
+    assert (field[::5] == panels.CARD).all()
+    assert (field[:, ::6] == panels.CARD).all()
+    assert (field[10:, 7:] == panels.CARD).all()  # where images are missing
 
 
 def test_a_mosaic_keeps_to_0_and_255():
@@ -53,21 +53,25 @@ def test_colours_stay_colours():
     assert (pixels == [255, 0, 0]).all(axis=2).mean() > 0.2
 
 
-def test_a_scatter_has_a_colour_and_a_mark_a_class():
+def test_a_scatter_has_a_colour_and_a_mark_a_class_and_its_name_amid_its_points():
     codes, labels = np.random.default_rng(0).normal(size=(9, 2)), np.arange(9) % 3
     (axis,) = drawn(panels.scatter("codes", codes, labels, ("a", "b")))[0].axes
-    assert [text.get_text() for text in axis.get_legend().get_texts()] == ["0", "1", "2"]
-    for label, points in enumerate(axis.collections):
+    for label, points, text in zip(range(3), axis.collections, axis.texts, strict=True):
         assert np.array_equal(points.get_offsets(), codes[labels == label])
+        assert (text.get_text(), text.xy) == (
+            str(label),
+            pytest.approx(np.median(codes[labels == label], axis=0)),
+        )
     marks = {points.get_paths()[0].vertices.tobytes() for points in axis.collections}
     assert len(marks) == 3  # so that they are told apart without colour
+    assert len({tuple(points.get_facecolor()[0]) for points in axis.collections}) == 3
     assert (axis.get_xlabel(), axis.get_ylabel()) == ("a", "b")
 
 
-def test_a_scatter_without_classes_has_no_legend():
+def test_a_scatter_without_classes_has_no_names():
     codes = np.random.default_rng(0).normal(size=(9, 2))
     (axis,) = drawn(panels.scatter("codes", codes))[0].axes
-    assert axis.get_legend() is None
+    assert not axis.texts
     assert np.array_equal(axis.collections[0].get_offsets(), codes)
 
 
@@ -89,18 +93,35 @@ def test_each_plot_is_a_figure_of_its_own(name, arguments, tmp_path):
 
 
 @pytest.mark.parametrize("level", [1.5, 9.0])
-def test_a_loss_curve_has_its_baseline_and_then_begins_at_0(level):
+def test_a_loss_curve_shows_its_baseline_and_tells_where_both_are(level):
     (axis,) = drawn(panels.loss_curve(HISTORY, "RMSE", {"PCA": level}))[0].axes
-    assert [line.get_label() for line in axis.lines] == ["training", "validation", "PCA"]
+    told = ["training, at last 2", "validation, at last 2.5", f"PCA, {level:g}"]
+    assert [line.get_label() for line in axis.lines] == told
+    assert [text.get_text() for text in axis.get_legend().get_texts()] == told
+    assert len({line.get_linestyle() for line in axis.lines}) == 3
     assert set(axis.lines[2].get_ydata()) == {level}
-    assert axis.get_ylim()[0] == 0
-    assert axis.get_ylim()[1] > max(level, 3.0)
-    assert axis.get_ylabel() == "RMSE"
+    low, high = axis.get_ylim()
+    assert low < min(level, 2) < max(level, 3.5) < high
+    assert (axis.get_xlabel(), axis.get_ylabel()) == ("epoch", "RMSE")
 
 
-def test_a_loss_curve_without_baseline_begins_near_its_losses():
-    (axis,) = drawn(panels.loss_curve(HISTORY, "nats", {}))[0].axes
-    assert axis.get_ylim()[0] > 1
+def test_errors_of_pixels_are_shown_in_decibels_too():
+    figure, _ = drawn(
+        panels.loss_curve({"epoch": [0, 1], "loss": [25.5, 12.75]}, "RMSE", {}, 255.0)
+    )
+    (axis,) = figure.axes
+    (other,) = axis.child_axes
+    assert other.get_ylabel() == "PSNR, dB"
+    low, high = axis.get_ylim()
+    assert other.get_ylim() == pytest.approx([20 * np.log10(255 / low), 20 * np.log10(255 / high)])
+    assert panels.decibels(25.5) == pytest.approx(20)
+    assert panels.decibels(0) == np.inf
+
+
+def test_a_page_is_a_light_card_that_dark_text_is_read_on():
+    figure, pixels = drawn(panels.loss_curve(HISTORY, "RMSE", {}))
+    assert (pixels[0, 0] == panels.CARD).all()
+    assert (pixels == panels.CARD).all(axis=2).mean() > 0.8
 
 
 def test_panels_stand_below_and_beside_each_other():
