@@ -20,7 +20,7 @@ from sklearn.decomposition import PCA
 from autoencoding import Autoencoder, StackedAutoencoder
 from autoencoding.data import mnist
 from autoencoding.parts.scaling import Range
-from autoencoding.reports.figures import page, strips
+from autoencoding.reports.figures import decibels, save, strips
 from benchmarks.listing import Listing
 from benchmarks.machine import print_machine
 
@@ -56,7 +56,7 @@ def models(train: np.ndarray) -> dict[str, Callable[[], Rebuild]]:
         ae.train(train, BATCH, verbose=False)
         return ae.reconstruct
 
-    return {"the listing": listing, "PCA": pca, "Autoencoder": chapter, "Stacked": stack}
+    return {"the listing": listing, "PCA": pca, "one layer": chapter, "several layers": stack}
 
 
 def main() -> None:
@@ -69,7 +69,7 @@ def main() -> None:
     data = mnist.load(args.data)
     train, test = (a.reshape(len(a), -1).astype(np.float32) for a in (data.train, data.test))
     shown = test[[np.flatnonzero(data.test_labels == digit)[0] for digit in range(10)]]  # [10, 784]
-    rows = {"original": shown}
+    rows = {"given": shown}
     print(f"seed {SEED}, code of {CODE}, {EPOCHS} epochs, {BATCH} rows a step; RMSE of test pixels")
     for name, make in models(train).items():
         start = time.perf_counter()
@@ -77,9 +77,9 @@ def main() -> None:
         seconds = time.perf_counter() - start
         rmse = float(np.sqrt(np.mean(np.square(rebuild(test) - test))))
         print(f"{name:12} {rmse:7.2f} {seconds:7.1f} s", flush=True)
-        rows[name] = rebuild(shown)
+        rows[f"{name}\n{decibels(rmse):.1f} dB"] = rebuild(shown)
     images = {name: row.reshape(-1, 28, 28, 1) for name, row in rows.items()}
-    page(strips(images)).savefig(args.figure, dpi=150, bbox_inches="tight")
+    save(args.figure, strips(images))
 
 
 if __name__ == "__main__":

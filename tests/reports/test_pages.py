@@ -85,7 +85,7 @@ def test_denoised_images_stand_between_noisy_and_clean_ones(monkeypatch):
     assert np.array_equal(clean, TEST[some])
     seen = model.corrupt(flat(TEST))
     names = [f"noisy\n{psnr(seen, flat(TEST)):.1f} dB", "clean"]
-    assert [list(drawn)[0], list(drawn)[2]] == names
+    assert [*drawn][::2] == names
     assert psnr(cleaned, clean) > psnr(noisy, clean) + 1
     errors = pages.errors_of_images(model, TRAIN, TRAIN)
     (axis,) = figures.page(pages.loss_of_images(model, history, errors, TRAIN)).axes
