@@ -23,6 +23,7 @@ from matplotlib.ticker import MaxNLocator
 
 WIDTH = 9.0  # inches, of a page
 NAMES = 1.4  # of these, beside strips
+BEGINNING = 20  # of so many epochs, those of one are too steep to be shown
 CARD = 246  # gray level of a page, 0 to 255
 MARKS = "ox^s+Dv*1P"
 # Told apart by those who see few colours, too (Okabe & Ito 2008), and three more
@@ -76,7 +77,7 @@ def page(*panels: Panel) -> Figure:
     return figure
 
 
-def strips(images: Mapping[str, np.ndarray]) -> Panel:
+def strips(images: Mapping[str, np.ndarray], title: str = "") -> Panel:
     """Draw rows of as many images each, with the name of each row at its left."""
     count = len(next(iter(images.values())))
     side = (WIDTH - NAMES) / count  # inches of an image, beside its name
@@ -86,9 +87,10 @@ def strips(images: Mapping[str, np.ndarray]) -> Panel:
         for axis, (name, row) in zip(axes, images.items(), strict=True):
             _show(axis, mosaic(row, count))
             axis.set_ylabel(name, rotation=0, ha="right", va="center", labelpad=4)
+        axes[0].set_title(title)
 
     height, width = next(iter(images.values())).shape[1:3]
-    return Panel(draw, (side * height / width + 0.16) * len(images))
+    return Panel(draw, (side * height / width + 0.16) * len(images) + 0.3 * bool(title))
 
 
 def tiles(title: str, images: np.ndarray, columns: int, width: float = WIDTH / 2) -> Panel:
@@ -177,6 +179,11 @@ def loss_curve(
             line = f"{label}, {value:.4g}"
             axis.axhline(value, color=colour, linestyle=style, linewidth=1.3, label=line)
         axis.set(xlabel="epoch", ylabel=name)
+        shown = [values[len(values) // BEGINNING :] for values in curves.values()]
+        levels = [*itertools.chain(*shown), *baselines.values()]
+        room = 0.08 * (max(levels) - min(levels))
+        if room:
+            axis.set_ylim(min(levels) - room, max(levels) + room)
         axis.xaxis.set_major_locator(MaxNLocator(integer=True))
         axis.spines[["top", "right"]].set_visible(False)
         axis.set_facecolor(_card())

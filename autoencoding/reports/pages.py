@@ -101,7 +101,7 @@ def panels_of_images(
         }
     else:
         strips = {name: images[some] for name, images in strips.items()}
-    panels = [figures.strips(strips)]
+    panels = [figures.strips(strips, f"test images through a code of {model.hidden_dim}")]
     if isinstance(model, VariationalAutoencoder):
         panels.append(_samples(model, targets[np.linspace(0, len(targets) - 1, 10).astype(int)]))
     if model.hidden_dim == 2:
@@ -164,11 +164,10 @@ def _strips(
             "true colours": targets,
         }
     pca = _by_pca(model, rows(inputs)).reshape(targets.shape)
-    code = f"{model.hidden_dim} number{'s' * (model.hidden_dim > 1)}"
     return {
         "given": targets,
-        f"PCA, {code}\n{_ratio(pca, targets)}": pca,
-        f"this, {code}\n{_ratio(outputs, targets)}": outputs,
+        f"PCA\n{_ratio(pca, targets)}": pca,
+        f"this model\n{_ratio(outputs, targets)}": outputs,
     }
 
 
@@ -228,6 +227,4 @@ def _codes(model: Autoencoder, inputs: np.ndarray, labels: np.ndarray | None) ->
         return figures.scatter("codes of test images", codes, own)
     codes = PCA(2, random_state=0).fit_transform(codes)  # [n, 2]
     names = ("first principal axis", "second principal axis")
-    return figures.scatter(
-        f"codes of test images, {model.hidden_dim} numbers each", codes, own, names
-    )
+    return figures.scatter("codes of test images", codes, own, names)

@@ -59,7 +59,7 @@ def test_every_model_of_the_family_is_trained_saved_and_drawn(model, tmp_path, p
 def test_what_a_model_learns_is_what_is_drawn(monkeypatch, photos):
     drawn = {}
     strips = figures.strips
-    monkeypatch.setattr(figures, "strips", lambda rows: drawn.update(rows) or strips(rows))
+    monkeypatch.setattr(figures, "strips", lambda rows, *a: drawn.update(rows) or strips(rows, *a))
     loaded = images.load(photos, 3)
     shown = loaded.test[np.linspace(0, len(loaded.test) - 1, 8).astype(int)]
     with Image.open(photos / "7.png") as own:
