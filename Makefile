@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test browser test-slow test-engines coverage mutants fuzz lint clean
+.PHONY: run test browser site test-slow test-engines coverage mutants fuzz lint clean
 
 run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options on.
 	$(BIN)/python main.py $(ARGS)
@@ -12,6 +12,9 @@ test: .venv/ready-for-tests ## The quick tests; none needs the network.
 browser: ## Chromium, for the tests of pages; as root, on Debian and its kin.
 	apt-get update -qq
 	apt-get install -y -qq --no-install-recommends chromium chromium-driver
+
+site: .venv/ready-for-tests ## The documentation, in site/.
+	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow

@@ -87,7 +87,7 @@ def explain(
     scaled, _ = scaled_and_made(model, rows)  # [m, d]
     usual = expectations(density, scaled, odd[:, columns.owners])  # [m, d]
     return Explanations(
-        along=pd.DataFrame({name: table.columns[name].texts for name in along}),
+        along=pd.DataFrame({k: table.columns[k].texts for k in along}, range(len(rows))),
         values=_values(columns, table),
         expected=_texts(columns, raw_of(model, usual)),
         shares=shares,

@@ -87,6 +87,15 @@ def test_shares_are_those_of_attributions_and_cells_are_as_they_were(fitted):
     assert set(shown.expected["kind"]) == {"high", "low"}
 
 
+def test_rows_that_nothing_is_known_of_are_joined_too(fitted):
+    detector, frame, *_ = fitted
+    columns = detector.encoder_.columns_
+    alone = explain(detector.model_, columns, detector._density, of_frame(frame.iloc[:4]))
+    joined = Explanations.joined([alone, alone]).take(np.array([7, 0]))
+    assert joined.along.shape == (2, 0)
+    assert joined.values["c0"].tolist() == [alone.values["c0"][3], alone.values["c0"][0]]
+
+
 def test_explanations_of_parts_are_joined(fitted):
     detector, frame, *_ = fitted
     whole = explained(detector, frame.iloc[:20])
