@@ -14,6 +14,7 @@ PAGES = {  # by their names in the site
     "changelog.md": "CHANGELOG.md",
 }
 ELSEWHERE = {path: name for name, path in PAGES.items()}
+WIDE = {"chapter.md"}  # where code stands beside code
 LINK = re.compile(r"(!?)\[([^\]]*)\]\(([^):#\s]+)(#[^)\s]*)?\)")
 
 
@@ -26,6 +27,8 @@ def on_files(files, config):
 
 def on_page_markdown(markdown, page, config, files):
     """Let links that hold in the repository hold in the site; what is not in it is no link."""
+    if page.file.src_uri in WIDE:
+        page.meta["hide"] = ["toc"]
     source = PAGES.get(page.file.src_uri, f"docs/{page.file.src_uri}")
     up = "../" * page.file.src_uri.count("/")
 

@@ -178,7 +178,10 @@ def test_the_tutorial_runs_from_top_to_bottom(tmp_path, capsys):
     assert "malignant" in capsys.readouterr().out
 
 
-@pytest.mark.parametrize("page", pages(), ids=lambda page: page.stem)
+OTHERS = [ROOT / name for name in ("SECURITY.md", "CHANGELOG.md", "benchmarks/README.md")]
+
+
+@pytest.mark.parametrize("page", [*pages(), *OTHERS], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
     for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
         assert link.startswith("http") or (page.parent / link).exists(), link
