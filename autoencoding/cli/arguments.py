@@ -8,6 +8,7 @@ import glob
 import os
 import signal
 import sys
+import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from types import FrameType
@@ -195,5 +196,18 @@ def parse_iris(
 
 
 def quiet_tensorflow() -> None:
-    """Keep TensorFlow's C++ side from reporting GPUs it did not find; before its import."""
+    """Import TensorFlow, but without what its C++ side has to say of the machine."""
     os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "3")
+    sys.stderr.flush()
+    stderr = os.dup(2)
+    with tempfile.TemporaryFile() as said:
+        os.dup2(said.fileno(), 2)
+        try:
+            import tensorflow  # noqa: F401
+        except BaseException:
+            said.seek(0)
+            os.write(stderr, said.read())
+            raise
+        finally:
+            os.dup2(stderr, 2)
+            os.close(stderr)

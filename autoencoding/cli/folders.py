@@ -60,7 +60,7 @@ def run_folder(folder: Folder, args: Namespace) -> None:
         for remark, source in results.remarks.items():
             print(f"  {source}: {remark}")
         finished = [part for part in folder.parts if results.is_finished(part)]
-        show(results, finished, trained, is_reported(args))
+        show(results, finished, trained, args)
     if errors:
         lines = "\n".join(f"  {error}" for error in errors)
         sys.exit(f"{len(errors)} of {len(folder.parts)} parts have no results:\n{lines}")
@@ -100,7 +100,7 @@ def encoded(folder: Folder, columns: Columns) -> np.ndarray:
 
 
 def show(
-    results: FolderResults, parts: list[Part], trained: dict[str, Any], reported: bool
+    results: FolderResults, parts: list[Part], trained: dict[str, Any], args: Namespace
 ) -> None:
     """Print the worst rows of the parts that have results, and write their page if asked to."""
     noted = [results.journal.parts[part.name] for part in parts]
@@ -109,10 +109,10 @@ def show(
         return
     scores, worst = scores_and_worst(results.batches(parts, "outliers"))
     saved = [results.output / result for result in RESULTS]
-    if reported:
+    if is_reported(args):
         saved.append(results.output / PAGE)
         save_page(saved[-1], results, parts, scores, trained)
-    show_results(outliers, worst, n_rows, saved)
+    show_results(outliers, worst, n_rows, saved, args)
 
 
 def save_page(

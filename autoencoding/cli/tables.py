@@ -31,6 +31,8 @@ READING = {"missing", "separator", "decimal", "encoding"}  # options of any file
 SCORING = {"load", "score", "output", "contamination", "report", *READING}
 STARTING = "folder of a model of the same columns, whose weights training begins with"
 WORST = 10  # rows that are printed
+IDENTIFIERS = 3  # columns that they are known by
+CONTAMINATION = 0.1  # in training
 PAGE = "report.html"
 
 
@@ -53,7 +55,11 @@ def parse(
     names = [name for name, entry in MODELS.items() if entry.first == "columns"]
     add("--model", choices=names, default="denoising", help="kind of model")
     add("--layers", type=arguments.count, nargs="+", help="widths of the hidden layers")
-    add("--contamination", type=arguments.share, help="share of outliers; 0.1 in training")
+    add(
+        "--contamination",
+        type=arguments.share,
+        help=f"share of outliers; {CONTAMINATION} in training",
+    )
     add("--output", help="folder for the results; ./table in training, ./scores of new rows")
     add("--report", action="store_true", help=f"with --load, write {PAGE}, as in training")
     _add_reading(parser)
@@ -131,11 +137,11 @@ def main(
 ) -> None:
     """Run the command with these arguments, the command line's by default."""
     args = parse(argv, description, prog)
-    arguments.quiet_tensorflow()
     place, dialect = args.score or args.data, Dialect(args.separator, args.decimal, args.encoding)
     try:
         with arguments.first_worker_prints(args):
             if folders.is_folder(place):
+                arguments.quiet_tensorflow()
                 from autoencoding.cli.folders import run_folder
 
                 reading = {"dialect": dialect, "missing": args.missing, "dropped": args.drop}
@@ -148,6 +154,7 @@ def main(
 
 def run(table: Table, args: Namespace) -> None:
     """Train on a table or score it, as the options say; write the results."""
+    arguments.quiet_tensorflow()
     from autoencoding.cli.training import Data, decided, train
     from autoencoding.estimators.tables import TableModel
 
@@ -178,8 +185,26 @@ def run(table: Table, args: Namespace) -> None:
                 paths.append(folder / PAGE)
                 save_page(paths[-1], model, table, outliers, trained)
             list(written)  # raises what writing has
+        worst = worst_rows(model, table, outliers)
+    show_results(int(outliers["outlier"].sum()), worst, len(outliers), paths, args)
+
+
+def worst_rows(model: TableModel, table: Table, outliers: pd.DataFrame) -> pd.DataFrame:
+    """Return the rows with the highest scores, with what is odd and what was to be expected."""
     worst = outliers.nlargest(WORST, "score")
-    show_results(int(outliers["outlier"].sum()), worst, len(outliers), paths)
+    shown = model.explanations(table.take(worst.index.to_numpy()))
+    causes, places = shown.shares.argmax(axis=1), range(len(worst))  # [m] each
+    odd = pd.DataFrame(
+        {
+            "cause": shown.values.columns[causes],
+            "value": shown.values.to_numpy()[places, causes],
+            "expected": shown.expected.to_numpy()[places, causes],
+            "share": shown.shares[places, causes],
+        }
+    )
+    found = worst[["row", "score", "p_value"]].reset_index(drop=True)
+    known = shown.along.iloc[:, :IDENTIFIERS]
+    return pd.concat([found[["row"]], known, found[["score", "p_value"]], odd], axis=1)
 
 
 def is_reported(args: Namespace) -> bool:
@@ -203,11 +228,17 @@ def save_page(
     page_of(model, title, scores, choice, found, shown, described, **trained).save(path)
 
 
-def show_results(outliers: int, worst: pd.DataFrame, n_rows: int, saved: Sequence[Path]) -> None:
+def show_results(
+    outliers: int, worst: pd.DataFrame, n_rows: int, saved: Sequence[Path], args: Namespace
+) -> None:
     """Print how many rows are outliers, the worst of them, and where all of them are."""
-    print(f"\n{outliers} of {n_rows} rows are outliers; the worst are")
+    why = "by the threshold of training"
+    if args.contamination or not args.load:
+        why = f"as many as --contamination {args.contamination or CONTAMINATION:g} asks for"
+    print(f"\n{outliers} of {n_rows} rows are outliers, {why}; the worst, numbered from 0, are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
-    print(f"\nsaved {', '.join(map(str, saved))}")
+    kept = "" if args.load else f"; the model is in {args.checkpoint}"
+    print(f"\nsaved {', '.join(map(str, saved))}{kept}")
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

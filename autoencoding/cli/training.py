@@ -12,6 +12,7 @@ import numpy as np
 
 from autoencoder import Autoencoder
 from autoencoding.cli import arguments
+from autoencoding.cli.tables import CONTAMINATION
 from autoencoding.data.encoding import Columns
 from autoencoding.data.rows import Rows, check
 from autoencoding.data.sampling import set_apart_together
@@ -85,7 +86,7 @@ def train(data: Data, args: Namespace) -> tuple[TableModel, dict[str, Any]] | No
     if args.start_from:
         print(f"p-values hold as far as {args.start_from} was not trained on these rows either")
     print(evaluation)
-    contamination = 0.1 if args.contamination is None else args.contamination
+    contamination = CONTAMINATION if args.contamination is None else args.contamination
     model = TableModel.of(ae, columns, kept, args.id).calibrated(rows, contamination)
     model.save(args.checkpoint)
     named = {"RMSE": "rmse", "RMSE of the mean row": "mean_rmse"}

@@ -121,7 +121,8 @@ def page_of(
     return TableReport(
         title=title,
         about=[
-            f"{len(scores):,} rows, {len(learnt)} of {len(names)} columns learnt from",
+            f"{len(scores):,} row{'s' * (len(scores) != 1)}, {len(learnt)} of {len(names)} columns "
+            "learnt from",
             f"{kind} with a code of {model.model.hidden_dim}",
         ],
         scores=scores,

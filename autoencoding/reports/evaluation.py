@@ -76,25 +76,26 @@ class Evaluation:
 
     @property
     def table(self) -> str:
-        """The errors alone, as text."""
+        """The errors alone, as text; without PCA where that is no measure."""
         plural = "s" * (self.components > 1)
         names = ["", "Autoencoder", f"PCA, {self.components} component{plural}", "mean row"]
         columns = [names, *self._columns("")]
         if self.validation is not None:
             columns += self.validation._columns("validation: ")
         widths = [max(map(len, column)) for column in columns]
-        lines = zip(*columns, strict=True)
-        return "\n".join(
+        lines = [
             "  ".join([f"{name:{widths[0]}}", *map(str.rjust, figures, widths[1:])])
-            for name, *figures in lines
-        )
+            for name, *figures in zip(*columns, strict=True)
+        ]
+        return "\n".join(lines if self.pca_rmse else [*lines[:2], *lines[3:]])
 
     def _columns(self, rows: str) -> list[list[str]]:
         """Return columns of the table: a heading, and figures of the model, PCA and mean row."""
         ratios, kept = self._relative()  # [3] each
+        of_pca = ["of PCA", *(f"{ratio:.3f}" for ratio in ratios)]
         return [
             [f"{rows}RMSE", *(f"{e:.5g}" for e in (self.rmse, self.pca_rmse, self.mean_rmse))],
-            ["of PCA", *(f"{ratio:.3f}" if np.isfinite(ratio) else "-" for ratio in ratios)],
+            *([of_pca] if self.pca_rmse else []),
             ["variance kept", *(f"{share:.2%}" if np.isfinite(share) else "-" for share in kept)],
         ]
 

@@ -57,7 +57,9 @@ def test_a_code_as_wide_as_the_rows_has_no_measure_in_pca(iris):
         ae.train(iris, verbose=False)
         evaluation = evaluate(ae, iris)
     assert (evaluation.pca_rmse, evaluation.ratio) == (0, np.inf)
-    assert str(evaluation).splitlines()[1].split()[2] == "-"
+    heading, model, mean = evaluation.table.splitlines()
+    assert heading.split() == ["RMSE", "variance", "kept"]
+    assert (model.split()[0], mean.split()[:2]) == ("Autoencoder", ["mean", "row"])
 
 
 def test_a_bad_model_is_diagnosed_and_a_deeper_one_is_held_to_more(model, iris, monkeypatch):

@@ -242,7 +242,7 @@ def test_the_threshold_is_dragged_and_counts_are_exact(page, driver):
     assert threshold > shown.report.threshold
     above = int((shown.report.scores > threshold).sum())
     assert shown.text("counts").startswith(f"{above:,} of 5,000 rows above")
-    assert shown.text("listed") == f"{above:,} flagged"
+    assert shown.text("listed") == f"{above:,} flagged."
     assert f"--contamination {above / 5000:.4g}" in shown.text("option")
     ActionChains(driver).release().move_by_offset(-80, 0).perform()
     shown.settled()
@@ -253,7 +253,7 @@ def test_the_threshold_is_dragged_and_counts_are_exact(page, driver):
 def test_where_more_rows_are_flagged_than_are_held_the_list_says_so(page, driver):
     shown = page(made(30_000, threshold=0.5))
     above = int((shown.report.scores > 0.5).sum())
-    assert shown.text("listed") == f"the worst 2,000 of {above:,} flagged"
+    assert shown.text("listed") == f"the worst 2,000 of {above:,} flagged."
     assert len(shown.rows()) == 100
     driver.find_element(By.ID, "more").click()
     assert shown.rows() == [*range(200)]
@@ -283,7 +283,7 @@ def test_rows_are_searched_filtered_and_sorted(page, driver):
     found, causes = shown.report.found, shown.report.explanations.shares.argmax(axis=1)
     Select(driver.find_element(By.ID, "cause")).select_by_visible_text("c")
     assert shown.rows() == [i for i in flagged if causes[i] == 2]
-    assert shown.text("listed") == f"{len(shown.rows())} of {len(flagged)} flagged"
+    assert shown.text("listed") == f"{len(shown.rows())} of {len(flagged)} flagged."
     Select(driver.find_element(By.ID, "cause")).select_by_visible_text("any column")
     for key, column in (("row", "row"), ("p", "p_value")):
         for falling in (False, True):
@@ -375,7 +375,7 @@ def test_the_keyboard_is_enough(page, driver):
         {"threshold": 1e9},
         {"threshold": -1.0},
     ],
-    ids=["one row", "two rows", "one column", "500 columns", "odd names", "none", "all flagged"],
+    ids=["one row", "two rows", "one column", "500 columns", "odd names", "none", "all flagged."],
 )
 def test_tables_of_all_kinds_are_shown(kind, page, driver):
     shown = page(made(**kind))

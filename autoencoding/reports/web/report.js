@@ -11,7 +11,7 @@ const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 
 const find = (id) => document.getElementById(id);
 const whole = (number) => number.toLocaleString("en");
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 ? 1 : 0)} %`;
+const percent = (share) => `${(100 * share).toFixed(share < 0.0995 || share > 0.99 ? 1 : 0)} %`;
 const brief = (number) => String(Number(number.toPrecision(4)));
 const plural = (count, word) => `${whole(count)} ${word}${count === 1 ? "" : "s"}`;
 
@@ -353,16 +353,17 @@ function showTip(row, px, py) {
 // What can be listed of a row: a title, the text, and what it is sorted by
 function listColumns() {
   const { found, along, columns, values } = report;
-  const known = Object.entries(along).slice(0, 3);
+  const known = Object.entries(along).slice(0, 2);
   return [
     ...(found.part ? [["part", "Part", (i) => found.part[i]]] : []),
     ["row", "Row", (i) => String(found.row[i]), (i) => found.row[i]],
     ...known.map(([name, texts]) => [`along ${name}`, name, (i) => texts[i]]),
     ["score", "Score", (i) => brief(found.score[i]), (i) => found.score[i]],
-    ["p", "p-value", (i) => brief(found.p_value[i]), (i) => found.p_value[i]],
     ["cause", "Cause", (i) => columns.name[report.causes[i]]],
-    ["value", "Its value", (i) => values[report.causes[i]][i]],
+    ["value", "Value", (i) => values[report.causes[i]][i]],
+    ["expected", "Expected", (i) => report.expected[report.causes[i]][i]],
     ["share", "Share", (i) => percent(shareOf(i)), (i) => shareOf(i)],
+    ["p", "p-value", (i) => brief(found.p_value[i]), (i) => found.p_value[i]],
   ];
 }
 
@@ -424,7 +425,7 @@ function drawList() {
   const above = report.above(state.threshold);
   const all = held < above ? `the worst ${whole(held)} of ${whole(above)}` : whole(above);
   const kept = rows.length < held ? `${whole(rows.length)} of ` : "";
-  find("listed").textContent = above ? `${kept}${all} flagged` : "No row is flagged.";
+  find("listed").textContent = above ? `${kept}${all} flagged.` : "No row is flagged.";
 }
 
 function listRow(i, columns) {
