@@ -1,7 +1,7 @@
 PYTHON ?= python3
 BIN := .venv/bin
 
-.PHONY: run test browser site test-slow test-engines coverage mutants fuzz lint clean
+.PHONY: run test test-pages browser site test-slow test-engines coverage mutants fuzz lint clean
 
 run: .venv/installed ## Train on Iris; make run ARGS="--seed 1" passes options on.
 	$(BIN)/python main.py $(ARGS)
@@ -15,6 +15,9 @@ browser: ## Chromium, for the tests of pages; as root, on Debian and its kin.
 
 site: .venv/ready-for-tests ## The documentation, in site/.
 	NO_MKDOCS_2_WARNING=1 $(BIN)/python -m mkdocs build --strict --quiet
+
+test-pages: .venv/ready-for-tests ## In a browser (make browser), and what the documentation says.
+	$(BIN)/python -m pytest -n 2 --dist worksteal -m pages
 
 test-slow: .venv/ready-for-tests
 	$(BIN)/python -m pytest -m slow

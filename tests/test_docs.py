@@ -26,6 +26,7 @@ from autoencoding.parts.corruptions import CORRUPTIONS
 from autoencoding.parts.optimizers import OPTIMIZERS
 from autoencoding.training import run as run_module
 
+pytestmark = pytest.mark.pages
 TUTORIAL = ROOT / "docs" / "outliers.md"
 ENGINES = ROOT / "docs" / "engines.md"  # `test_engines.py` runs its examples
 NOTEBOOK = ROOT / "docs" / "chapter.ipynb"

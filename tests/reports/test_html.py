@@ -16,7 +16,11 @@ from autoencoding.estimators.explanations import Explanations
 from autoencoding.reports import html
 from autoencoding.reports.html import TableReport
 
-browser_only = pytest.mark.skipif(bool(MISSING), reason=str(MISSING))
+
+def browser_only(test):
+    return pytest.mark.pages(pytest.mark.skipif(bool(MISSING), reason=str(MISSING))(test))
+
+
 ODD_NAMES = ['the "Hof"', "<script>alert(1)</script>", "温度", "a,b\nc", "</script>", "=1+1"]
 
 
