@@ -184,5 +184,11 @@ OTHERS = [ROOT / name for name in ("SECURITY.md", "CHANGELOG.md", "benchmarks/RE
 
 @pytest.mark.parametrize("page", [*pages(), *OTHERS], ids=lambda page: page.stem)
 def test_links_lead_somewhere(page):
-    for link in re.findall(r"\]\(([^)]+)\)", page.read_text()):
-        assert link.startswith("http") or (page.parent / link).exists(), link
+    text = page.read_text()
+    headings = {
+        heading.lower().replace(" ", "-") for heading in re.findall(r"^#+ (.*)", text, re.M)
+    }
+    for link in re.findall(r"\]\(([^)]+)\)", text):
+        path, _, anchor = link.partition("#")
+        assert link.startswith("http") or (page.parent / path).exists(), link
+        assert path or anchor in headings, link

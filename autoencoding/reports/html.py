@@ -148,7 +148,7 @@ class TableReport:
             "training": dict(self.history) or None,
             "errors": self.errors,
             "found": {name: self.found[name].iloc[held].tolist() for name in parts},
-            "along": {name: column.iloc[held].tolist() for name, column in shown.along.items()},
+            "along": [[name, own.iloc[held].tolist()] for name, own in shown.along.items()],
             "values": _by_column(shown.values, held),
             "expected": _by_column(shown.expected, held),
             "shares": (1000 * shown.shares[held]).round().astype(int).tolist(),

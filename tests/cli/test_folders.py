@@ -373,4 +373,4 @@ def test_the_page_of_parts_is_that_of_one_file(trained, kept, monkeypatch):
     here, _ = contents("scores/report.html")
     assert here["found"]["part"] == ["part-3.parquet", "part-0.parquet", "part-1.parquet"]
     assert here["found"]["row"] == [0, 3, 27]
-    assert here["along"]["id"] == ["p150", "p003", "p077"]
+    assert dict(here["along"])["id"] == ["p150", "p003", "p077"]

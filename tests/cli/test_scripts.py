@@ -30,6 +30,7 @@ def test_main_trains_on_iris_tests_one_flower_and_comes_near_pca(tmp_path):
     assert 0.29258 <= rmse <= 1.02 * 0.29258
     assert 1 <= ratio <= 1.02
     assert [path.name for path in tmp_path.iterdir()] == ["model.ckpt"]
+    assert ran.stderr == ""  # not even by TensorFlow
 
 
 @pytest.mark.slow

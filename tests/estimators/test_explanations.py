@@ -131,7 +131,7 @@ def test_a_report_of_a_frame_has_its_rows_and_threshold(fitted):
     worst = int(detector.score_samples(frame).argmin())
     assert data["found"]["row"][0] == worst
     assert data["found"]["p_value"][0] == detector.p_values(frame.iloc[[worst]])[0]
-    assert data["along"]["order_id"][0] == f"o{worst}"
+    assert dict(data["along"])["order_id"][0] == f"o{worst}"
     assert data["training"]["loss"] == detector.loss_curve_
 
 

@@ -21,7 +21,17 @@ def browser_only(test):
     return pytest.mark.pages(pytest.mark.skipif(bool(MISSING), reason=str(MISSING))(test))
 
 
-ODD_NAMES = ['the "Hof"', "<script>alert(1)</script>", "温度", "a,b\nc", "</script>", "=1+1"]
+ODD_NAMES = [
+    "constructor",
+    "__proto__",
+    "7",
+    'the "Hof"',
+    "<script>alert(1)</script>",
+    "温度",
+    "a,b\nc",
+    "</script>",
+    "=1+1",
+]
 
 
 def made(n_rows=500, names=tuple("abcde"), seed=0, part=False, threshold=None, n_scores=None):

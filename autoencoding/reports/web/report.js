@@ -84,7 +84,7 @@ class Report {
   }
 
   wordsOf(row) {
-    const known = Object.values(this.along).map((texts) => texts[row]);
+    const known = this.along.map(([, texts]) => texts[row]);
     const values = this.values.map((texts) => texts[row]);
     return [this.name(row), ...known, ...values];
   }
@@ -339,7 +339,7 @@ function showTip(row, px, py) {
   tip.hidden = row < 0;
   if (row < 0) return;
   const [column] = report.ranked(row);
-  const known = Object.values(report.along).map((texts) => texts[row]);
+  const known = report.along.map(([, texts]) => texts[row]);
   const cause = `${report.columns.name[column]} ${percent(report.shares[row][column])}`;
   const words = [report.name(row), ...known.slice(0, 2)].filter(Boolean).join(", ");
   tip.textContent = `${words}: score ${brief(report.found.score[row])}, ${cause}`;
@@ -353,7 +353,7 @@ function showTip(row, px, py) {
 // What can be listed of a row: a title, the text, and what it is sorted by
 function listColumns() {
   const { found, along, columns, values } = report;
-  const known = Object.entries(along).slice(0, 2);
+  const known = along.slice(0, 2);
   return [
     ...(found.part ? [["part", "Part", (i) => found.part[i]]] : []),
     ["row", "Row", (i) => String(found.row[i]), (i) => found.row[i]],
@@ -450,14 +450,15 @@ function mark(row, i) {
 function saveList() {
   const { found, along, columns, values } = report;
   const names = columns.name;
-  const kept = values.map((_, i) => i).filter((i) => !(names[i] in along));
+  const told = along.map(([name]) => name);
+  const kept = values.map((_, i) => i).filter((i) => !told.includes(names[i]));
   const own = [...(found.part ? ["part"] : []), "row", "score", "p_value", "cause", "share"];
-  const theirs = [...Object.keys(along), ...kept.map((i) => names[i])];
+  const theirs = [...told, ...kept.map((i) => names[i])];
   const head = [...own, ...theirs.map((name) => (own.includes(name) ? `${name} (own)` : name))];
   const lines = listedRows().map((i) => [
     ...(found.part ? [found.part[i]] : []),
     ...[found.row[i], found.score[i], found.p_value[i], names[report.causes[i]], shareOf(i)],
-    ...Object.values(along).map((texts) => texts[i]),
+    ...along.map(([, texts]) => texts[i]),
     ...kept.map((column) => values[column][i]),
   ]);
   const quoted = (cell) => (/[",\r\n]/.test(cell) ? `"${String(cell).replaceAll('"', '""')}"` : cell);
@@ -483,7 +484,7 @@ function drawRow() {
   const { found, along, columns, values, expected, shares } = report;
   const name = report.name(i);
   find("row-title").textContent = name[0].toUpperCase() + name.slice(1);
-  const known = Object.entries(along).map(([key, texts]) => `${key}: ${texts[i] || "empty"}`);
+  const known = along.map(([key, texts]) => `${key}: ${texts[i] || "empty"}`);
   const place = report.isFlagged(i) ? "above" : "not above";
   const about = `score ${brief(found.score[i])}, ${place} the threshold`;
   const odds = `p-value ${brief(found.p_value[i])}`;
@@ -492,7 +493,8 @@ function drawRow() {
   const [first] = ranked;
   const [value, usual] = [values[first][i] || "empty", expected[first][i]];
   const why = `${columns.name[first]} has ${percent(shares[i][first])} of its score: it is ${value}`;
-  find("row-why").textContent = usual ? `${why}, where ${usual} is expected.` : `${why}.`;
+  const beside = value === usual ? ", as expected." : `, where ${usual} is expected.`;
+  find("row-why").textContent = why + (usual ? beside : ".");
   const made = ranked.slice(0, state.details).map((column) => {
     const row = document.createElement("tr");
     row.append(element("th", columns.name[column], { scope: "row" }));
