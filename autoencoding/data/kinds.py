@@ -8,7 +8,6 @@ and neither a word nor an empty cell is further from the others than its rarity 
 
 from __future__ import annotations
 
-import calendar
 import itertools
 import math
 import re
@@ -20,7 +19,9 @@ import numpy as np
 import pandas as pd
 import pyarrow as pa
 
+from autoencoding.data import wording
 from autoencoding.data.cells import EPOCHS, Cells
+from autoencoding.data.wording import EMPTY, short
 from autoencoding.parts.scaling import Robust, Statistics
 
 FREQUENT = 0.02  # share of the rows from which on a word has a number of its own
@@ -33,9 +34,6 @@ SQRT2 = math.sqrt(2.0)  # the deviation of a wave is then 1
 DAY = 86400.0
 CYCLES = {"hour": DAY, "weekday": 7 * DAY, "month": 365.2425 * DAY}  # in seconds
 MONDAY = 4 * DAY  # the first one after 1970 began
-EMPTY = "empty"  # what a reader is told of such a cell
-CLEAR = 0.3  # length of an average wave, 1 for a single time, from which on it tells a place
-LONGEST = 1e12  # from which on numbers are written with an exponent
 
 
 class Kind(Protocol):
@@ -226,15 +224,7 @@ class Time:
         return np.full(len(rows), None, object)  # [n]: a cycle does not tell which one it was
 
     def texts(self, rows: np.ndarray) -> list[str]:
-        parts = []
-        for place, cycle in enumerate(self.cycles):
-            sine, cosine = rows[:, 2 * place : 2 * place + 2].T / SQRT2  # [n] each
-            phases = np.arctan2(sine, cosine) / (2 * np.pi) % 1  # [n]
-            clear = np.hypot(sine, cosine) > CLEAR  # [n]
-            told = zip(phases, clear, strict=True)
-            parts.append([_of_cycle(cycle, phase) if is_clear else "" for phase, is_clear in told])
-        places = [", ".join(filter(None, words)) for words in zip(*parts, strict=True)]
-        places = places or [""] * len(rows)
+        places = wording.places_in_cycles(rows[:, :-1] / SQRT2, self.cycles)  # [n]
         empty = 2 * rows[:, -1] > self.gap  # [n]
         return [EMPTY if none else place for place, none in zip(places, empty, strict=True)]
 
@@ -307,20 +297,6 @@ class Plain:
 
 
 KINDS: dict[str | None, type[Any]] = {kind.name: kind for kind in (Number, Category, Time, LeftOut)}
-
-
-def short(value: float) -> str:
-    """Return a number to four digits, as people write it."""
-    text = f"{value:.4g}"
-    return f"{float(text):.0f}" if "e+" in text and abs(value) < LONGEST else text
-
-
-def _of_cycle(cycle: str, phase: float) -> str:
-    """Return what a part of a cycle, 0 to 1, is called."""
-    if cycle == "hour":
-        return f"about {round(24 * phase) % 24} h"
-    names = [*calendar.day_name] if cycle == "weekday" else [*calendar.month_name][1:]
-    return names[round(len(names) * phase) % len(names)]
 
 
 def _has_no_date(cells: Cells, form: str | None) -> bool:

@@ -22,7 +22,7 @@ ODD = 2  # times an even share of the score: a column that has more is not used 
 
 @dataclass(frozen=True)
 class Explanations:
-    """What is known of some rows, column by column, as text.
+    """Tell what is known of some rows, column by column, as text.
 
     Parameters
     ----------

@@ -35,7 +35,7 @@ RISING = 0.03  # rise of the validation loss, of all by which it fell
 
 @dataclass(frozen=True)
 class Facts:
-    """What is measured of a model.
+    """Hold what is measured of a model.
 
     Parameters
     ----------

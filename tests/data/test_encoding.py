@@ -7,8 +7,8 @@ from people import ROWS, people
 from sklearn.preprocessing import OneHotEncoder
 
 from autoencoding.data.encoding import Columns
-from autoencoding.data.kinds import short
 from autoencoding.data.tables import of_frame
+from autoencoding.data.wording import short
 
 NUMBERS = ["age", "height", "debt"]
 
