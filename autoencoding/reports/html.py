@@ -28,7 +28,7 @@ WEB = Path(__file__).parent / "web"
 MOST_ROWS = 2000  # that are held of the worst, and of those taken evenly
 FEWEST_ROWS = 20
 CELLS = 120_000  # of all rows held, about
-MOST_SCORES = 200_000  # of which each is stored; of more, the highest half of this, and some others
+MOST_SCORES = 100_000  # of which each is stored; of more, the highest half as many, and some others
 MOST_BYTES = 2_000_000  # of a page, unless it must be larger
 
 
@@ -178,7 +178,7 @@ def _stored(scores: np.ndarray, threshold: float) -> tuple[np.ndarray, list[int]
     if len(scores) <= MOST_SCORES:
         return falling, None
     half = MOST_SCORES // 2
-    rest = np.linspace(half, len(scores) - 1, half).astype(int)
+    rest = np.linspace(half, len(scores) - 1, MOST_SCORES // 5).astype(int)
     kept = np.unique([*falling[:half], *falling[rest], threshold])[::-1]
     ranks = np.searchsorted(-falling, -kept)  # [stored]: so many are above
     return kept, [*ranks.tolist(), len(scores)]

@@ -83,6 +83,7 @@ def test_of_many_scores_some_are_stored_and_how_many_are_above_each(monkeypatch)
     monkeypatch.setattr(html, "MOST_SCORES", 200)
     scores = np.random.default_rng(0).exponential(size=5000).round(3)  # many are the same
     stored, ranks = html._stored(scores, 0.7005)
+    assert len(stored) <= 141
     assert ranks is not None
     assert ranks == [*(int((scores > score).sum()) for score in stored), 5000]
     assert (np.diff(stored) < 0).all()
@@ -446,3 +447,11 @@ def test_a_script_in_the_page_is_the_one_that_is_allowed():
     assert "unsafe" not in policy
     assert "<b>" not in text
     assert "&lt;b&gt;&#x27;people&#x27; &amp; &quot;others&quot;&lt;/b&gt;.csv" in text
+
+
+def test_a_page_of_millions_of_rows_holds_as_many_as_one_of_thousands():
+    made(2000, names=tuple("abcdefghij"), n_scores=1_000_000).save("report.html")
+    data, scores = contents("report.html")
+    assert Path("report.html").stat().st_size <= html.MOST_BYTES
+    assert data["worst"] == 2000
+    assert len(scores) == len(data["ranks"]) - 1 <= 70_001
