@@ -245,6 +245,34 @@ def test_points_tell_their_row_and_are_chosen_by_a_click(page, driver):
 
 
 @browser_only
+def test_points_are_coloured_by_a_column(page, driver):
+    report = made()
+    generator = np.random.default_rng(0)
+    m = len(report.found)
+    report.explanations.values["a"] = [f"{x:.3f}" for x in generator.normal(size=m)]
+    report.explanations.values["b"] = generator.choice(["u", "v", ""], m)
+    shown = page(report)
+    box = Select(driver.find_element(By.ID, "colour"))
+    assert shown.text("legend") == "normal above the threshold"
+    box.select_by_visible_text("a")
+    colours = shown.script(
+        "return coloursBy(0).points.map(text => text.match(/\\d+/g).map(Number))"
+    )
+    red = np.array(colours)[:, 0]  # it rises from blue to orange
+    values = report.explanations.values["a"].astype(float)
+    assert (np.diff(red[np.argsort(values)]) >= 0).all()
+    assert shown.text("legend").startswith(f"{float(f'{values.min():.4g}'):g}, the least")
+    box.select_by_visible_text("b")
+    names = shown.text("legend").split()
+    assert sorted(names) == ["empty", "u", "v"]
+    colours = np.array(shown.script("return coloursBy(1).points"))
+    words = report.explanations.values["b"].to_numpy()
+    assert len({(word, colour) for word, colour in zip(words, colours, strict=True)}) == 3
+    box.select_by_visible_text("c")  # nearly all differ
+    assert "others" in shown.text("legend")
+
+
+@browser_only
 def test_the_threshold_is_dragged_and_counts_are_exact(page, driver):
     shown = page(made(5000))
     canvas = driver.find_element(By.ID, "histogram")
@@ -356,7 +384,7 @@ def test_the_keyboard_is_enough(page, driver):
         focused.send_keys(Keys.TAB)
         focused = driver.switch_to.active_element
         seen.append(focused.get_attribute("id") or focused.accessible_name)
-    wanted = ["slider", "threshold", "plane", "search", "cause", "save", "Row", "Score ▼"]
+    wanted = ["slider", "threshold", "colour", "plane", "search", "cause", "save", "Row", "Score ▼"]
     assert [name for name in seen if name in wanted] == wanted
     before = shown.script("return state.threshold")
     driver.find_element(By.ID, "slider").send_keys(Keys.ARROW_RIGHT)

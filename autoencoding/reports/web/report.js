@@ -7,6 +7,8 @@ const PAGE_ROWS = 100; // rows of a list that are shown at first, and with each 
 const DETAILS = 20; // columns of a row that are shown at first
 const BINS = 120;
 const CROWD = 300; // flagged points from which on they are drawn smaller
+const [COLD, WARM] = [[47, 111, 171], [232, 119, 34]]; // of numbers
+const WORDS = ["#0072b2", "#e69f00", "#009e73", "#cc79a7", "#56b4e9", "#d55e00"];
 const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDown: [0, 1] };
 
 const find = (id) => document.getElementById(id);
@@ -97,6 +99,7 @@ const state = {
   order: { key: "score", falling: true },
   search: "",
   cause: -1,
+  colour: -1, // a column, or whether rows are flagged
   listed: PAGE_ROWS,
 };
 
@@ -270,8 +273,51 @@ function drawThreshold() {
 
 const plane = { places: [] };
 
+// Colours of all points by the values of a column, and what they mean: numbers by rank, from blue
+// to orange; of words the most frequent ones
+function coloursBy(column) {
+  const texts = report.values[column];
+  const counts = new Map();
+  for (const text of texts) counts.set(text, (counts.get(text) ?? 0) + 1);
+  const numbers = texts.filter((text) => text !== "").map(Number);
+  const grey = "#8c8c8c";
+  if (numbers.length && counts.size > WORDS.length && !numbers.some(Number.isNaN)) {
+    numbers.sort((a, b) => b - a);
+    const share = (text) => countAbove(numbers, Number(text)) / Math.max(1, numbers.length - 1);
+    const ends = [numbers[numbers.length - 1], numbers[0]].map(brief);
+    return {
+      points: texts.map((text) => (text === "" ? grey : between(COLD, WARM, 1 - share(text)))),
+      legend: [[between(COLD, WARM, 0), `${ends[0]}, the least`], [between(COLD, WARM, 1), `${ends[1]}, the most`]],
+    };
+  }
+  const words = [...counts].sort((a, b) => b[1] - a[1]).slice(0, WORDS.length);
+  const named = new Map(words.map(([word], i) => [word, WORDS[i]]));
+  const legend = [...named].map(([word, colour]) => [colour, word || "empty"]);
+  if (counts.size > words.length) legend.push([grey, "others"]);
+  return { points: texts.map((text) => named.get(text) ?? grey), legend };
+}
+
+function between(first, last, share) {
+  const mixed = first.map((value, i) => Math.round(value + share * (last[i] - value)));
+  return `rgb(${mixed.join(" ")})`;
+}
+
+function drawLegend({ legend }) {
+  const keys = legend.map(([colour, text]) => {
+    const key = element("span", "", { class: "key" });
+    const mark = element("i", "", { class: "dot" });
+    mark.style.background = colour;
+    key.append(mark, ` ${text} `);
+    return key;
+  });
+  find("legend").replaceChildren(...keys);
+}
+
 function drawPlane() {
   const paint = colours();
+  const normal = { legend: [[paint.normal, "normal"], [paint.flagged, "above the threshold"]] };
+  const by = state.colour < 0 ? normal : coloursBy(state.colour);
+  drawLegend(by);
   const { pen, width, height } = cleared("plane");
   const [left, bottom] = [52, height - 38];
   const [first, second] = report.plane.places;
@@ -286,13 +332,15 @@ function drawPlane() {
   pen.fillStyle = paint.normal;
   pen.globalAlpha = 0.6;
   plane.places.forEach(([px, py], i) => {
-    if (report.isFlagged(i)) flagged.push([px, py]);
+    if (by.points) pen.fillStyle = by.points[i];
+    if (report.isFlagged(i)) flagged.push([px, py, i]);
     else pen.fillRect(px - 1.75, py - 1.75, 3.5, 3.5);
   });
   pen.fillStyle = paint.flagged;
   pen.globalAlpha = flagged.length > CROWD ? 0.5 : 0.85;
   const size = flagged.length > CROWD ? 2.6 : 4.5;
-  for (const [px, py] of flagged) {
+  for (const [px, py, i] of flagged) {
+    if (by.points) pen.fillStyle = by.points[i];
     pen.beginPath();
     pen.moveTo(px, py - size);
     pen.lineTo(px + 0.9 * size, py + 0.7 * size);
@@ -547,10 +595,12 @@ function drawColumns() {
   find("columns").tHead.replaceChildren(head);
   find("columns").tBodies[0].replaceChildren(...rows);
   const choices = report.columns.name.slice(0, report.values.length);
-  find("cause").replaceChildren(
-    element("option", "any column", { value: -1 }),
+  const options = (first) => [
+    element("option", first, { value: -1 }),
     ...choices.map((name, i) => element("option", name, { value: i })),
-  );
+  ];
+  find("cause").replaceChildren(...options("any column"));
+  find("colour").replaceChildren(...options("by the threshold"));
 }
 
 function drawCauses() {
@@ -632,6 +682,10 @@ function listenToThreshold() {
 
 function listenToPlane() {
   const canvas = find("plane");
+  find("colour").addEventListener("change", (event) => {
+    state.colour = Number(event.target.value);
+    drawPlane();
+  });
   canvas.addEventListener("pointermove", (event) => {
     showTip(pointAt(event.offsetX, event.offsetY), event.offsetX, event.offsetY);
   });
