@@ -526,17 +526,19 @@ class Autoencoder:
         return self._of_rows(self.encoded, data, condition, state.float64)
 
     def decode(self, codes: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
-        """Return the reconstructions of codes [n, hidden_dim], float32 [n, target_dim], raw units.
+        """Return the reconstructions of codes [n, hidden_dim], [n, target_dim] in raw units.
 
-        Conditions and errors are those of `encode`.
+        They are float32, or float64 where the model was trained on rows far from 0. Conditions and
+        errors are those of `encode`.
         """
         state = self._require_trained()
         return self._of_codes(self.decoded, codes, condition, state.float64)
 
     def reconstruct(self, data: RowsLike, condition: RowsLike | None = None) -> np.ndarray:
-        """Return the reconstructions of rows [n, input_dim], float32 [n, target_dim], raw units.
+        """Return the reconstructions of rows [n, input_dim], [n, target_dim] in raw units.
 
-        Images give images, where the network takes them. Conditions and errors are as in `encode`.
+        They are float32, or float64 where the model was trained on rows far from 0. Images give
+        images, where the network takes them. Conditions and errors are as in `encode`.
         """
         state = self._require_trained()
         decoded = self._of_rows(self.decoded, data, condition, state.float64)
@@ -651,7 +653,8 @@ class Autoencoder:
     def export(self, folder: str | os.PathLike[str], *, format: str = "savedmodel") -> None:
         """Write inference into a new folder, in a form that runs without this project.
 
-        Its signatures take any number of rows, codes and conditions in float32, in raw units:
+        Its signatures take any number of rows, codes and conditions, in raw units and in float32
+        (rows in float64 where the model was trained on such as are far from 0):
         'encode' (x to codes), 'decode' (codes to reconstructions) and 'reconstruct' (x to
         reconstructions), all with the condition where the model takes one. Images are rows, too.
 

@@ -28,7 +28,11 @@ VARIANTS: dict[str, dict[str, Any]] = {
     "rows as they are (scaling=None)": {"scaling": None},
     "a constant rate (schedule='constant')": {"schedule": "constant"},
     "N(0, 1) weights": {"network": NORMAL},
-    "all three, as printed": {"scaling": None, "schedule": "constant", "network": NORMAL},
+    "all three, in this project's loop": {
+        "scaling": None,
+        "schedule": "constant",
+        "network": NORMAL,
+    },
 }
 
 

@@ -31,7 +31,12 @@ TUTORIAL = ROOT / "docs" / "outliers.md"
 ENGINES = ROOT / "docs" / "engines.md"  # `test_engines.py` runs its examples
 NOTEBOOK = ROOT / "docs" / "chapter.ipynb"
 PAGES = sorted((ROOT / "docs").glob("*.md"))
-SCRIPTS = {"main.py": main.main, "main_imgs.py": main_imgs.main, "main_table.py": tables.main}
+SCRIPTS = {
+    "autoencoding": command.main,
+    "main.py": main.main,
+    "main_imgs.py": main_imgs.main,
+    "main_table.py": tables.main,
+}
 
 
 @pytest.fixture
@@ -104,7 +109,7 @@ def files(tmp_path):
     table = people().assign(zip="89073", started=range(200), notes="")
     table.insert(0, "name", [f"p{i:03}" for i in range(200)])
     Path("days").mkdir()
-    for name in ("table.csv", "people.csv", "tomorrow.csv"):
+    for name in ("table.csv", "people.csv", "tomorrow.csv", "new.csv"):
         table.to_csv(name, index=False)
     for day in range(1, 4):
         table.drop(columns="started").to_csv(f"days/2024-11-{day:02}.csv", index=False)
@@ -113,11 +118,9 @@ def files(tmp_path):
 def run_command(words, folder):
     """Run a command of a page in this process; what it loads is trained before."""
     program, *arguments = words
-    if program == "autoencoding":
-        command.main(arguments)
-        return
-    assert program == "python"
-    script, *arguments = arguments
+    script = "autoencoding"
+    if program == "python":
+        script, *arguments = arguments
     options = dict(itertools.pairwise(arguments))
     for name in ("--load", "--start-from"):
         if name in options and not Path(options[name]).exists():

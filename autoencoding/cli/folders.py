@@ -103,16 +103,14 @@ def show(
     results: FolderResults, parts: list[Part], trained: dict[str, Any], args: Namespace
 ) -> None:
     """Print the worst rows of the parts that have results, and write their page if asked to."""
-    noted = [results.journal.parts[part.name] for part in parts]
-    n_rows, outliers = (sum(own[key] for own in noted) for key in ("rows", "outliers"))
-    if not n_rows:
+    if not any(results.journal.parts[part.name]["rows"] for part in parts):
         return
     scores, worst = scores_and_worst(results.batches(parts, "outliers"))
     saved = [results.output / result for result in RESULTS]
     if is_reported(args):
         saved.append(results.output / PAGE)
         save_page(saved[-1], results, parts, scores, trained)
-    show_results(outliers, worst, n_rows, saved, args)
+    show_results(results.model, scores, worst, saved, args)
 
 
 def save_page(

@@ -15,6 +15,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import pandas as pd
 
 from autoencoding.cli import arguments
@@ -43,7 +44,7 @@ def parse(
     parser = arguments.parser(
         description, prog=prog, hidden=64, batch_size=128, checkpoint="./table.ckpt"
     )
-    parser.set_defaults(epochs=20, learning_rate=0.01)
+    parser.set_defaults(epochs=20, learning_rate=0.01, command=parser.prog)
     add = parser.add_argument
     add("file", nargs="?", type=arguments.table, metavar="FILE", help="the same as --data FILE")
     known = ", ".join(tables.SUFFIXES)
@@ -186,7 +187,7 @@ def run(table: Table, args: Namespace) -> None:
                 save_page(paths[-1], model, table, outliers, trained)
             list(written)  # raises what writing has
         worst = worst_rows(model, table, outliers)
-    show_results(int(outliers["outlier"].sum()), worst, len(outliers), paths, args)
+    show_results(model, outliers["score"].to_numpy(), worst, paths, args)
 
 
 def worst_rows(model: TableModel, table: Table, outliers: pd.DataFrame) -> pd.DataFrame:
@@ -229,16 +230,27 @@ def save_page(
 
 
 def show_results(
-    outliers: int, worst: pd.DataFrame, n_rows: int, saved: Sequence[Path], args: Namespace
+    model: TableModel,
+    scores: np.ndarray,
+    worst: pd.DataFrame,
+    saved: Sequence[Path],
+    args: Namespace,
 ) -> None:
-    """Print how many rows are outliers, the worst of them, and where all of them are."""
+    """Print how many of these scores [n] are outliers', the worst rows, and where all are."""
     why = "by the threshold of training"
     if args.contamination or not args.load:
         why = f"as many as --contamination {args.contamination or CONTAMINATION:g} asks for"
-    print(f"\n{outliers} of {n_rows} rows are outliers, {why}; the worst, numbered from 0, are")
+    n_rows, held_out = len(scores), model.held_out
+    print(f"\n{np.sum(scores > model.threshold)} of {n_rows} rows are outliers, {why}")
+    if len(held_out):
+        above = np.sum(scores > held_out.max())
+        print(f"{above} of {n_rows} are above all {len(held_out)} rows held out of training")
+    print("the worst, numbered from 0, are")
     print(worst.to_string(index=False, float_format="{:.4g}".format))
-    kept = "" if args.load else f"; the model is in {args.checkpoint}"
-    print(f"\nsaved {', '.join(map(str, saved))}{kept}")
+    print(f"\nsaved {', '.join(map(str, saved))}")
+    if not args.load:
+        again = f"{args.command} --load {args.checkpoint} --score FILE --report"
+        print(f"the model is in {args.checkpoint}; for new rows: {again}")
 
 
 def write(table: pd.DataFrame, path: Path) -> None:

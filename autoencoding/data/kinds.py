@@ -102,7 +102,8 @@ class Number:
 
     def texts(self, rows: np.ndarray) -> list[str]:
         empty = 2 * rows[:, 1] > self.gap  # [n]
-        values = self.decode(rows)  # [n]
+        digits = 2 - math.floor(math.log10(self.scale))  # three of the scale
+        values = np.round(self.decode(rows).astype(np.float64), digits) + 0.0  # [n], none is -0
         return [EMPTY if none else short(x) for x, none in zip(values, empty, strict=True)]
 
     def labels(self, name: str) -> list[str]:

@@ -26,9 +26,9 @@ def report(
 ) -> None:
     """Write a page on which to explore the outliers among rows: one HTML file.
 
-    It shows scores with a threshold to drag, codes in a plane, and of the worst rows, 2,000 at
-    most, the values, what was to be expected, and the share of each column in the score. It asks
-    nothing from any server.
+    It shows scores with a threshold to drag, codes in a plane, and of up to 4,000 rows, the worst
+    and some others, the values, what was to be expected, and the share of each column in the score.
+    It asks nothing from any server.
 
     Parameters
     ----------
@@ -127,6 +127,7 @@ def page_of(
         ],
         scores=scores,
         threshold=model.threshold,
+        held_out=model.held_out,
         found=found,
         choice=choice,
         explanations=explanations,

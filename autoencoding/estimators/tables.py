@@ -150,19 +150,23 @@ class TableModel:
 
     def explanations(self, table: Table) -> Explanations:
         """Explain the rows of a table, which are known by an index, identifiers and times, too."""
+        known = self._known_by(table)
+        return explain(self.model, self.columns, self.density, table, known)
+
+    def _known_by(self, table: Table) -> list[str]:
+        """Return the columns of a table that its rows are known by."""
+        table.require(self.carried)
         kinds = self.columns.kinds
         names = [
             *(*table.index, *self.carried),
             *(k for k, kind in kinds.items() if isinstance(kind, LeftOut) and kind.identifies),
             *(k for k, kind in kinds.items() if isinstance(kind, Time)),
         ]
-        known = [name for name in dict.fromkeys(names) if name in table.columns]
-        return explain(self.model, self.columns, self.density, table, known)
+        return [name for name in dict.fromkeys(names) if name in table.columns]
 
     def _along(self, table: Table) -> pd.DataFrame:
         """Return the columns of a table that come along into the results."""
-        times = [name for name, kind in self.columns.kinds.items() if isinstance(kind, Time)]
-        frame = table.frame([*dict.fromkeys([*table.index, *self.carried, *times])])
+        frame = table.frame(self._known_by(table))
         return frame.rename(columns=lambda name: f"{name} (own)" if OWN.fullmatch(name) else name)
 
     def _causes(self, parts: np.ndarray) -> pd.DataFrame:

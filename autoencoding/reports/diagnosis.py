@@ -14,7 +14,7 @@ import numpy as np
 from autoencoder import Autoencoder
 from autoencoding.data.rows import Chunk, Rows, Table
 from autoencoding.parts.losses import MSE, RMSE
-from autoencoding.parts.scaling import Range
+from autoencoding.parts.scaling import Global, Range, Unscaled
 
 if TYPE_CHECKING:
     from autoencoding.reports.evaluation import Evaluation
@@ -26,11 +26,14 @@ MOSTLY_DEAD = 0.75  # share of a hidden layer
 NATS = 0.1  # of KL divergence a row, below which a code tells nothing
 NOTHING = 0.01  # share of the variance
 SOMETHING = 0.05
+EXACT = 1e-3  # of the error of the mean row, below which no error matters
+LIMITS = {True: 1.10, False: 1.02}  # of PCA's error, by whether the decoder is affine
 DOMINANT = 0.9  # share of the variance that one column has
 FEWEST_EPOCHS = 5
 ANNEALED = 0.5  # of the highest rate, below which the last one had fallen
 FALLING = 0.02  # fall of the loss in the last fifth of the epochs
 RISING = 0.03  # rise of the validation loss, of all by which it fell
+CLEAR_RISE = 0.01  # of its least value
 
 
 @dataclass(frozen=True)
@@ -55,9 +58,21 @@ class Facts:
     @property
     def squared(self) -> bool:
         """Whether training was after the squares that PCA is the bound of, and nothing else."""
-        model = self.model
+        model, given = self.model, self.rows.inputs
         plain = model.corruption is None and not model.code.stochastic
-        return plain and isinstance(model.loss_function, (MSE, RMSE))
+        rebuilt = "target" not in given and "condition" not in given
+        return plain and rebuilt and isinstance(model.loss_function, (MSE, RMSE))
+
+    @property
+    def rows_vary(self) -> bool:
+        """Whether the rows of the chunk are not all the same."""
+        return bool(np.any(self.chunk.x != self.chunk.x[0]))
+
+    @property
+    def ended_early(self) -> bool:
+        """Whether training ended before its last epoch, as by `patience`."""
+        state = self.model._require_trained()
+        return state.step < state.planned_steps
 
     @property
     def pca_share(self) -> float:
@@ -76,7 +91,8 @@ def diagnose(model: Autoencoder, rows: Rows, evaluation: Evaluation) -> str:
     else:
         chunk = next(iter(rows.chunks())).part(slice(SAMPLE))
     facts = Facts(model, evaluation, rows, chunk)
-    return " ".join(filter(None, (check(facts) for check in CHECKS)))
+    units = outside_range(facts)
+    return units or " ".join(filter(None, (check(facts) for check in CHECKS)))
 
 
 def outside_range(facts: Facts) -> str:
@@ -91,7 +107,7 @@ def outside_range(facts: Facts) -> str:
     return (
         f"The data goes from {low:g} to {high:g}, beyond the range {scaling.low:g} to "
         f"{scaling.high:g} that the model was trained for: give it in those units, or train with "
-        "its own (scaling)."
+        "another range (scaling=Range(low, high))."
     )
 
 
@@ -117,6 +133,12 @@ def collapsed(facts: Facts) -> str:
     share = facts.evaluation.variance_share
     if not facts.squared or facts.pca_share < SOMETHING or share >= NOTHING:
         return ""
+    model = facts.model
+    reconstruction, _ = model._scaled_of[model.decoded.name]
+    tensors = [reconstruction, model._scaled["target"]]
+    made, rows = (x.var(axis=0).sum() for x in model._fetch(tensors, facts.chunk))
+    if len(facts.chunk.x) < FEWEST_ROWS or made > NOTHING * rows:
+        return ""
     return (
         f"The codes have collapsed: all rows are rebuilt as nearly the same one, where PCA keeps "
         f"{facts.pca_share:.0%} of the variance. Lower learning_rate, or train longer (epoch)."
@@ -126,12 +148,12 @@ def collapsed(facts: Facts) -> str:
 def dead_units(facts: Facts) -> str:
     """Tell whether units of the code do not vary."""
     model = facts.model
-    if model.code.stochastic or len(facts.chunk.x) < FEWEST_ROWS:
+    if model.code.stochastic or len(facts.chunk.x) < FEWEST_ROWS or not facts.rows_vary:
         return ""
     (codes,) = model._fetch([model.encoded], facts.chunk)  # [m, hidden_dim]
     deviations = codes.std(axis=0, dtype=np.float64)  # [hidden_dim]
     dead = int(np.sum(deviations <= DEAD * deviations.max()))
-    if not dead or not facts.evaluation.mean_rmse:
+    if not dead:
         return ""
     return (
         f"{dead} of {len(deviations)} units of the code are dead, the same for all rows: lower "
@@ -164,9 +186,10 @@ def dominated(facts: Facts) -> str:
     """Tell whether one column has nearly all of the variance."""
     variances = np.square(facts.evaluation.features["mean_rmse"])  # [target_dim]
     total, is_image = variances.sum(), len(facts.model._shapes["target"]) > 1
-    if not facts.squared or is_image or len(variances) < 3 or variances.max() < DOMINANT * total:
+    by_column = type(facts.model.scaling) not in (Global, Unscaled)
+    if by_column or not facts.squared or is_image or len(variances) < 3:
         return ""
-    if not total:
+    if not total or variances.max() < DOMINANT * total:
         return ""
     return (
         f"Column {variances.argmax()} has {variances.max() / total:.1%} of the variance, so that "
@@ -183,7 +206,7 @@ def still_falling(facts: Facts) -> str:
     state = facts.model._require_trained()
     losses, rates = (np.array(state.history[name]) for name in ("loss", "learning_rate"))
     fifth = len(losses) // 5
-    if len(losses) < FEWEST_EPOCHS:
+    if len(losses) < FEWEST_EPOCHS or facts.ended_early:
         return ""
     before, last = losses[-2 * fifth : -fifth], losses[-fifth:]  # [fifth] each
     unit = max(abs(last.mean()), losses[0] - losses[-1]) if losses.min() < 0 else last.mean()
@@ -199,25 +222,30 @@ def still_falling(facts: Facts) -> str:
 
 def rising(facts: Facts) -> str:
     """Tell whether the loss on validation rows rose while that in training fell."""
-    losses = np.array(facts.model._require_trained().history.get("validation_loss", []))
-    if len(losses) < FEWEST_EPOCHS:
+    history = facts.model._require_trained().history
+    losses, others = (np.array(history.get(name, [])) for name in ("validation_loss", "loss"))
+    if len(losses) < FEWEST_EPOCHS or facts.ended_early:
         return ""
     best = int(losses.argmin())
     rise, fall = losses[-3:].min() - losses[best], losses[0] - losses[best]
-    if best >= len(losses) - 3 or rise <= RISING * fall:
+    if best >= len(losses) - 3 or others[-1] >= others[best]:
+        return ""
+    if rise <= max(RISING * fall, CLEAR_RISE * abs(losses[best])):
         return ""
     return (
         f"The validation loss rose after epoch {best} of {len(losses)}, whose weights are kept: "
-        "stop there (patience), or learn less by heart, with a smaller code (hidden_dim), a "
-        "weight_decay, or a corruption."
+        "stop there (patience), or overfit less, with a smaller code (hidden_dim), a weight_decay, "
+        "or a corruption."
     )
 
 
 def worse_than_pca(facts: Facts) -> str:
-    """Tell whether PCA is better than it need be: by 10 %, or at all beside a deeper model."""
-    model, limit = facts.model, 1.10 if facts.model.affine_decoder else 1.00
-    ratio = facts.evaluation.ratio
+    """Tell whether PCA is better than it need be: by 10 %, or by 2 % beside a deeper model."""
+    model, evaluation = facts.model, facts.evaluation
+    limit, ratio = LIMITS[model.affine_decoder], evaluation.ratio
     if not facts.squared or model.hidden_dim >= model.target_dim or not ratio > limit:
+        return ""
+    if evaluation.rmse <= EXACT * evaluation.mean_rmse:
         return ""
     return (
         f"PCA of the same width is better: the RMSE is {ratio:.3f} times its, above {limit:.2f}; "
@@ -226,7 +254,6 @@ def worse_than_pca(facts: Facts) -> str:
 
 
 CHECKS: tuple[Callable[[Facts], str], ...] = (
-    outside_range,
     tells_nothing,
     collapsed,
     dead_units,

@@ -10,6 +10,7 @@ import numpy as np
 
 from autoencoder import Autoencoder
 from autoencoding.data.rows import RowsLike
+from autoencoding.parts import variables
 from autoencoding.reports.diagnosis import diagnose
 
 WIDTH = 88  # characters of a line of a diagnosis
@@ -17,7 +18,7 @@ WIDTH = 88  # characters of a line of a diagnosis
 
 @dataclass(frozen=True)
 class Evaluation:
-    """How well rows are reconstructed; as text, a small table.
+    """Tell how well rows are reconstructed; as text, a small table.
 
     Errors are root mean squared, in the units of the model's loss: those of the data, or with
     `scaling='feature'` the standard deviations of the training data, PCA's as well.
@@ -104,6 +105,7 @@ def evaluate(
     model: Autoencoder,
     data: RowsLike,
     target: RowsLike | None = None,
+    condition: RowsLike | None = None,
     *,
     validation: RowsLike | None = None,
 ) -> Evaluation:
@@ -117,9 +119,11 @@ def evaluate(
         Of any kind that `Autoencoder.train` takes; the others too.
     target : rows, shape [n, target_dim], optional
         What should be reconstructed; the data itself by default.
+    condition : rows, shape [n, condition_dim], or class numbers [n], optional
+        Where the model takes one.
     validation : rows, shape [m, input_dim], optional
-        Rows that were not trained on, to be measured beside; where there is a target, a tuple of
-        rows and their target.
+        Rows that were not trained on, to be measured beside; where there is a target or a
+        condition, a tuple of the rows and these, in this order.
 
     Returns
     -------
@@ -128,14 +132,32 @@ def evaluate(
     Raises
     ------
     ValueError, TypeError, RuntimeError
-        As `Autoencoder.reconstruct` does.
+        As `Autoencoder.reconstruct` does; or the model was trained by `train_op` alone, so that it
+        knows neither mean nor PCA of the data.
     """
-    evaluation = _measure(model, data, target)
+    _require_baselines(model)
+    given = {"target": target, "condition": condition}
+    names = [name for name, rows in given.items() if rows is not None]
+    evaluation = _measure(model, data, **given)
     if validation is not None:
-        others = (validation, None) if target is None else validation
-        evaluation = replace(evaluation, validation=_measure(model, *others))
-    diagnosis = diagnose(model, model._open_rows(data, target, None), evaluation)
+        rows, *others = validation if names else (validation,)
+        own = dict(zip(names, others, strict=True))
+        evaluation = replace(evaluation, validation=_measure(model, rows, **own))
+    diagnosis = diagnose(model, model._open_rows(data, target, condition), evaluation)
     return replace(evaluation, diagnosis=diagnosis)
+
+
+def _require_baselines(model: Autoencoder) -> None:
+    """Raise a RuntimeError if a model was only trained by hand, without `train`."""
+    state = model._require_trained()
+    if state.n_rows > 1 or state.epochs:
+        return
+    values = variables.read(model.session)
+    if not any(np.any(own) for name, own in values.items() if name.startswith("ruler/")):
+        raise RuntimeError(
+            "this model was trained by train_op alone, and knows neither mean nor PCA of its data: "
+            "compare reconstruct(data) with the data yourself, or train(data)"
+        )
 
 
 def row_errors(
@@ -193,9 +215,14 @@ def residuals(
         yield {name: unit * (part + rounding) for name, part in scaled.items()}
 
 
-def _measure(model: Autoencoder, data: RowsLike, target: RowsLike | None) -> Evaluation:
+def _measure(
+    model: Autoencoder,
+    data: RowsLike,
+    target: RowsLike | None = None,
+    condition: RowsLike | None = None,
+) -> Evaluation:
     n_rows, sums = 0, dict[str, np.ndarray]()
-    for chunk in residuals(model, data, target):
+    for chunk in residuals(model, data, target, condition):
         n_rows += len(chunk["model"])
         for name, part in chunk.items():
             sums[name] = sums.get(name, np.zeros(1)) + np.einsum("nd,nd->d", part, part)

@@ -65,6 +65,8 @@ class TableReport:
         Of all rows.
     threshold : float
         Above which a row is flagged; on the page it can be moved.
+    held_out : array, shape [h]
+        Scores of rows that were not trained on.
     found : DataFrame, shape [m, any]
         'row', 'score', 'p_value' and perhaps 'part' of the rows of `choice`, in its order.
     choice : Choice
@@ -82,6 +84,7 @@ class TableReport:
     about: Sequence[str]
     scores: np.ndarray
     threshold: float
+    held_out: np.ndarray
     found: pd.DataFrame
     choice: Choice
     explanations: Explanations
@@ -112,7 +115,7 @@ class TableReport:
 
     def _page(self, share: float) -> bytes:
         """Return the page, with a share of the rows."""
-        stored, ranks = _stored(self.scores, self.threshold)
+        stored, ranks = _stored(self.scores, [self.threshold, *self._highest])
         style, script = ((WEB / f"report.{kind}").read_text("utf-8") for kind in ("css", "js"))
         data = json.dumps({**self._data(share), "ranks": ranks}, ensure_ascii=False)
         page = Template((WEB / "report.html").read_text("utf-8")).substitute(
@@ -125,6 +128,11 @@ class TableReport:
             scores=_packed(stored.astype("<f8").view(np.uint8).reshape(-1, 8).T.tobytes()),
         )
         return page.encode()
+
+    @property
+    def _highest(self) -> list[float]:
+        """The highest score of a row that was not trained on, if there is any."""
+        return [float(self.held_out.max())] if len(self.held_out) else []
 
     def _data(self, share: float) -> dict[str, Any]:
         """Return what the page is told, but for scores, with a share of the rows."""
@@ -142,6 +150,7 @@ class TableReport:
             "about": list(self.about),
             "rows": n_rows,
             "threshold": self.threshold,
+            "held_out": {"count": len(self.held_out), "highest": next(iter(self._highest), None)},
             "worst": worst,
             "sampled": sampled,
             "columns": {name: column.tolist() for name, column in self.columns.items()},
@@ -169,17 +178,17 @@ def _digest(text: str) -> str:
     return f"sha256-{base64.b64encode(hashlib.sha256(text.encode()).digest()).decode()}"
 
 
-def _stored(scores: np.ndarray, threshold: float) -> tuple[np.ndarray, list[int] | None]:
-    """Return scores to be stored, in falling order, and how many of all are above each.
+def _stored(scores: np.ndarray, thresholds: Sequence[float]) -> tuple[np.ndarray, list[int] | None]:
+    """Return scores to be stored, thresholds among them, and how many of all are above each.
 
-    The latter is None where all are stored; else it ends with the number of all.
+    They fall. The latter is None where all are stored; else it ends with the number of all.
     """
     falling = -np.sort(-scores)  # [n]
     if len(scores) <= MOST_SCORES:
         return falling, None
     half = MOST_SCORES // 2
     rest = np.linspace(half, len(scores) - 1, MOST_SCORES // 5).astype(int)
-    kept = np.unique([*falling[:half], *falling[rest], threshold])[::-1]
+    kept = np.unique([*falling[:half], *falling[rest], *thresholds])[::-1]
     ranks = np.searchsorted(-falling, -kept)  # [stored]: so many are above
     return kept, [*ranks.tolist(), len(scores)]
 

@@ -70,7 +70,8 @@ def test_a_bad_model_is_diagnosed_and_a_deeper_one_is_held_to_more(model, iris, 
     assert "above 1.10" in found
     assert evaluate(model, iris[:100]).diagnosis == ""
     monkeypatch.setattr(Autoencoder, "affine_decoder", False)
-    assert "above 1.00" in evaluate(model, iris[:100]).diagnosis
+    monkeypatch.setattr(Evaluation, "ratio", 1.03)
+    assert "above 1.02" in evaluate(model, iris[:100]).diagnosis
 
 
 def test_the_table():

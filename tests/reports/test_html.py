@@ -60,6 +60,7 @@ def made(n_rows=500, names=tuple("abcde"), seed=0, part=False, threshold=None, n
         about=[f"{n_rows} rows", "<i>a model</i>"],
         scores=scores,
         threshold=float(np.quantile(scores, 0.9)) if threshold is None else threshold,
+        held_out=np.sort(scores)[: int(0.98 * len(scores))],
         found=found,
         choice=choice,
         explanations=explanations,
@@ -82,12 +83,12 @@ def test_all_scores_are_in_the_file_to_the_bit():
 def test_of_many_scores_some_are_stored_and_how_many_are_above_each(monkeypatch):
     monkeypatch.setattr(html, "MOST_SCORES", 200)
     scores = np.random.default_rng(0).exponential(size=5000).round(3)  # many are the same
-    stored, ranks = html._stored(scores, 0.7005)
-    assert len(stored) <= 141
+    stored, ranks = html._stored(scores, [0.7005, 4.2])
+    assert len(stored) <= 142
     assert ranks is not None
     assert ranks == [*(int((scores > score).sum()) for score in stored), 5000]
     assert (np.diff(stored) < 0).all()
-    assert 0.7005 in stored
+    assert {0.7005, 4.2} <= set(stored)
     assert set(np.sort(scores)[-100:]) <= set(stored)
     assert stored[-1] == scores.min()
 
@@ -293,6 +294,20 @@ def test_the_threshold_is_dragged_and_counts_are_exact(page, driver):
 
 
 @browser_only
+def test_rows_above_all_that_were_held_out_are_flagged_by_a_click(page, driver):
+    shown = page(made())
+    highest = shown.report.held_out.max()
+    above = int((shown.report.scores > highest).sum())
+    button = driver.find_element(By.ID, "reference")
+    assert button.text == f"{above} rows above all 490 held out of training"
+    button.click()
+    shown.settled()
+    assert shown.script("return state.threshold") == highest
+    assert len(shown.rows()) == above
+    assert button.get_attribute("aria-pressed") == "true"
+
+
+@browser_only
 def test_where_more_rows_are_flagged_than_are_held_the_list_says_so(page, driver):
     shown = page(made(30_000, threshold=0.5))
     above = int((shown.report.scores > 0.5).sum())
@@ -366,6 +381,7 @@ def test_the_list_is_saved_as_csv(page, driver):
         time.sleep(0.02)
     table = pd.read_csv(saved)
     rows = shown.rows()
+    assert shown.text("saved") == f"Saved {len(rows)} rows as flagged-rows.csv."
     found, cells = shown.report.found, shown.report.explanations.values
     assert list(table) == ["part", "row", "score", "p_value", "cause", "share", "id", *ODD_NAMES]
     for name in ("part", "row", "score", "p_value"):
@@ -384,7 +400,18 @@ def test_the_keyboard_is_enough(page, driver):
         focused.send_keys(Keys.TAB)
         focused = driver.switch_to.active_element
         seen.append(focused.get_attribute("id") or focused.accessible_name)
-    wanted = ["slider", "threshold", "colour", "plane", "search", "cause", "save", "Row", "Score ▼"]
+    wanted = [
+        "slider",
+        "threshold",
+        "reference",
+        "colour",
+        "plane",
+        "search",
+        "cause",
+        "save",
+        "Row",
+        "Score ▼",
+    ]
     assert [name for name in seen if name in wanted] == wanted
     before = shown.script("return state.threshold")
     driver.find_element(By.ID, "slider").send_keys(Keys.ARROW_RIGHT)
@@ -482,4 +509,4 @@ def test_a_page_of_millions_of_rows_holds_as_many_as_one_of_thousands():
     data, scores = contents("report.html")
     assert Path("report.html").stat().st_size <= html.MOST_BYTES
     assert data["worst"] == 2000
-    assert len(scores) == len(data["ranks"]) - 1 <= 70_001
+    assert len(scores) == len(data["ranks"]) - 1 <= 70_002

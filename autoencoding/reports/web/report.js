@@ -13,7 +13,10 @@ const KEYS = { ArrowLeft: [-1, 0], ArrowRight: [1, 0], ArrowUp: [0, -1], ArrowDo
 
 const find = (id) => document.getElementById(id);
 const whole = (number) => number.toLocaleString("en");
-const percent = (share) => `${(100 * share).toFixed(share < 0.0995 || share > 0.99 ? 1 : 0)} %`;
+const percent = (share) => {
+  const fine = share < 0.0995 || (share > 0.99 && share < 0.9995);
+  return `${(100 * share).toFixed(fine ? 1 : 0)} %`;
+};
 const brief = (number) => String(Number(number.toPrecision(4)));
 const plural = (count, word) => `${whole(count)} ${word}${count === 1 ? "" : "s"}`;
 
@@ -213,7 +216,7 @@ function drawHistogram() {
   const [left, bottom] = [58, height - 38];
   const x = scaleOf(histogram.low, histogram.high, left, width - 12);
   const most = Math.max(...histogram.counts);
-  const y = scaleOf(0, Math.log10(most) + 0.3, bottom, 10);
+  const y = scaleOf(-0.3, Math.log10(most) + 0.3, bottom, 10); // so that one row is seen, too
   const powers = Array.from({ length: Math.floor(y.high) + 1 }, (_, i) => [i, whole(10 ** i)]);
   axisY(pen, y, left, width - 12, powers, "rows", paint);
   axisX(pen, x, bottom, "score", paint);
@@ -222,7 +225,7 @@ function drawHistogram() {
     if (!count) return;
     const middle = x.low + ((i + 0.5) / BINS) * (x.high - x.low);
     pen.fillStyle = middle > state.threshold ? paint.flagged : paint.normal;
-    const top = Math.min(y(Math.log10(count)), bottom - 3);
+    const top = y(Math.log10(count));
     pen.fillRect(left + i * step, top, Math.max(step - 1, 0.7), bottom - top);
   });
   const line = x(state.threshold);
@@ -238,6 +241,16 @@ function drawHistogram() {
   pen.arc(line, 8, 6, 0, 2 * Math.PI);
   pen.fill();
   histogram.x = x;
+}
+
+// How many rows are above all that were held out of training, and so beyond what is usual
+function drawReference() {
+  const { count, highest } = report.held_out;
+  const button = find("reference");
+  button.hidden = !count;
+  const above = report.above(highest ?? 0);
+  button.textContent = `${plural(above, "row")} above all ${whole(count)} held out of training`;
+  button.setAttribute("aria-pressed", String(highest === state.threshold));
 }
 
 function setThreshold(value) {
@@ -262,6 +275,7 @@ function drawThreshold() {
   const option = `--contamination ${Number(share.toPrecision(4))}`;
   find("option").hidden = !(share > 0 && share < 1);
   find("option").firstElementChild.textContent = option;
+  drawReference();
   drawHistogram();
   drawPlane();
   drawList();
@@ -514,6 +528,7 @@ function saveList() {
   const link = element("a", "", { download: "flagged-rows.csv" });
   link.href = URL.createObjectURL(new Blob(["\ufeff", text, "\r\n"], { type: "text/csv" }));
   link.click();
+  find("saved").textContent = `Saved ${plural(lines.length, "row")} as ${link.download}.`;
   setTimeout(() => URL.revokeObjectURL(link.href), 10000);
 }
 
@@ -677,6 +692,7 @@ function listenToThreshold() {
     const scale = scaleOf(histogram.low, histogram.high, 0, 1000);
     setThreshold(scale.value(Number(event.target.value)));
   });
+  find("reference").addEventListener("click", () => setThreshold(report.held_out.highest));
   find("threshold").addEventListener("change", (event) => setThreshold(event.target.valueAsNumber));
 }
 
@@ -716,7 +732,7 @@ function listenToList() {
     if (!("cause" in target.dataset)) return;
     find("cause").value = target.dataset.cause;
     filter("cause", Number(target.dataset.cause));
-    find("list-title").scrollIntoView();
+    find("list-title").scrollIntoView({ block: "nearest" });
     find("cause").focus();
   });
   find("more").addEventListener("click", () => {
