@@ -44,7 +44,8 @@ def parse(
     parser = arguments.parser(
         description, prog=prog, hidden=64, batch_size=128, checkpoint="./table.ckpt"
     )
-    parser.set_defaults(epochs=20, learning_rate=0.01, command=parser.prog)
+    command = parser.prog if prog else f"python {parser.prog}"
+    parser.set_defaults(epochs=20, learning_rate=0.01, command=command)
     add = parser.add_argument
     add("file", nargs="?", type=arguments.table, metavar="FILE", help="the same as --data FILE")
     known = ", ".join(tables.SUFFIXES)
