@@ -14,7 +14,7 @@ import pandas as pd
 import pyarrow as pa
 from tqdm import tqdm
 
-from autoencoding.cli.tables import PAGE, WORST, is_reported, show_results
+from autoencoding.cli.results import PAGE, WORST, is_reported, show_results
 from autoencoding.cli.training import Data, decided, train
 from autoencoding.data import scratch
 from autoencoding.data.datasets import sample

@@ -12,7 +12,7 @@ import numpy as np
 
 from autoencoder import Autoencoder
 from autoencoding.cli import arguments
-from autoencoding.cli.tables import CONTAMINATION
+from autoencoding.cli.results import CONTAMINATION
 from autoencoding.data.encoding import Columns
 from autoencoding.data.rows import Rows, check
 from autoencoding.data.sampling import set_apart_together
