@@ -106,6 +106,7 @@ class TableReport:
             share *= 0.9 * MOST_BYTES / len(page)
             page = self._page(share)
         path = Path(path)
+        path.parent.mkdir(parents=True, exist_ok=True)
         unfinished = path.with_name(f".{path.name}.unfinished")
         try:
             unfinished.write_bytes(page)

@@ -118,6 +118,11 @@ def test_a_page_that_would_be_too_large_holds_fewer_rows(monkeypatch):
 
 
 def test_a_page_that_cannot_be_written_leaves_the_former_one(tmp_path, monkeypatch):
+    made(20).save("new/folder/report.html")
+    assert contents("new/folder/report.html")[0]["rows"] == 20
+    (tmp_path / "new/folder/report.html").unlink()
+    (tmp_path / "new/folder").rmdir()
+    (tmp_path / "new").rmdir()
     made(20).save("report.html")
     before = contents("report.html")[1]
     monkeypatch.setattr("pathlib.Path.replace", lambda *_: (_ for _ in ()).throw(OSError("full")))
