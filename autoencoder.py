@@ -80,10 +80,12 @@ class Autoencoder:
     network : {'dense', 'convolutional'} or Network
         By default one layer each way: tanh to the code, and linear back.
     code : {'plain', 'gaussian'} or Code
+        What the encoder gives, or a sample of a normal distribution that it describes.
     corruption : {'gaussian', 'masking', 'salt-and-pepper', None}, Corruption or callable
         Applied to the rows of each batch in training; the target stays clean. A callable takes
         rows [n, input_dim] and a seed [2] for `tf.random.stateless_...`, and is not saved.
     loss : {'rmse', 'mse', 'mae', 'bce', 'normal', 'ssim'} or Loss
+        What training minimises; 'rmse' is the listing's.
     scaling : {'global', 'feature', 'robust', 'range', None} or Scaling
         Of rows to the network's units and back, fitted on the training data. 'global' has a mean
         per feature and one scale, and the loss in the data's own units; 'feature' and 'robust' a
