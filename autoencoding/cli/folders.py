@@ -20,6 +20,7 @@ from autoencoding.data import scratch
 from autoencoding.data.datasets import sample
 from autoencoding.data.encoding import Columns
 from autoencoding.data.folders import Folder, Part
+from autoencoding.data.sampling import within
 from autoencoding.data.tables import Table
 from autoencoding.estimators.explanations import Explanations
 from autoencoding.estimators.folders import FolderResults
@@ -135,12 +136,9 @@ def save_page(
 
 def rows_of(tables: Iterable[Table], numbers: np.ndarray) -> Iterator[Table]:
     """Yield the rows of these numbers, which rise, among those of all tables."""
-    first = 0
-    for table in tables:
-        start, end = np.searchsorted(numbers, [first, first + table.n_rows])
-        if end > start:
-            yield table.take(numbers[start:end] - first)
-        first += table.n_rows
+    for table, own in within(tables, lambda table: table.n_rows, numbers):
+        if len(own):
+            yield table.take(own)
 
 
 def scores_and_worst(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, pd.DataFrame]:
@@ -154,9 +152,4 @@ def scores_and_worst(batches: Iterable[pa.RecordBatch]) -> tuple[np.ndarray, pd.
 
 def taken(batches: Iterable[pa.RecordBatch], numbers: np.ndarray) -> pd.DataFrame:
     """Return the rows of these numbers, which rise."""
-    found, first = [], 0
-    for batch in batches:
-        start, end = np.searchsorted(numbers, [first, first + len(batch)])
-        found.append(batch.take(numbers[start:end] - first).to_pandas())
-        first += len(batch)
-    return pd.concat(found)
+    return pd.concat([batch.take(own).to_pandas() for batch, own in within(batches, len, numbers)])

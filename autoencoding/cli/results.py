@@ -1,4 +1,4 @@
-"""What the command `table` prints of its results."""
+"""Results of the command `table`, as it prints them."""
 
 from __future__ import annotations
 

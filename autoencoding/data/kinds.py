@@ -164,14 +164,17 @@ class Category:
 
     def decode(self, rows: np.ndarray) -> np.ndarray:
         words = np.array([*self.frequent, None], object)  # [width]
-        rest = FULL - rows[:, :-1].sum(axis=1, keepdims=True)  # [n, 1], of all rare words
-        return words[np.hstack([rows[:, :-1], rest]).argmax(axis=1)]  # [n]
+        return words[self._likeliest(rows)]  # [n]
 
     def texts(self, rows: np.ndarray) -> list[str]:
         words = [EMPTY if word is None else word for word in self.frequent]
+        words.append("a rare word" if words else "any word")
+        return [words[place] for place in self._likeliest(rows)]
+
+    def _likeliest(self, rows: np.ndarray) -> np.ndarray:
+        """Return the places of the likeliest words among the frequent ones, or the next, [n]."""
         rest = FULL - rows[:, :-1].sum(axis=1, keepdims=True)  # [n, 1], of all rare words
-        most = np.hstack([rows[:, :-1], rest]).argmax(axis=1)  # [n]
-        return [[*words, "a rare word" if words else "any word"][place] for place in most]
+        return np.hstack([rows[:, :-1], rest]).argmax(axis=1)  # [n]
 
     def labels(self, name: str) -> list[str]:
         words = ["is empty" if word is None else f"= {word}" for word in self.frequent]

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from typing import NamedTuple
+from collections.abc import Callable, Iterable, Iterator
+from typing import NamedTuple, TypeVar
 
 import numpy as np
 
@@ -14,6 +14,8 @@ from autoencoding.team import Team
 HELD_OUT = 5  # of so many rows, one is held out
 FEWEST_HELD_OUT = 200  # unless this is more than a third
 MOST_HELD_OUT = 2000
+
+Piece = TypeVar("Piece")
 
 
 class Kept(NamedTuple):
@@ -92,12 +94,24 @@ def take(rows: Rows, numbers: np.ndarray) -> np.ndarray:
     if isinstance(rows, Table):
         return rows.take(numbers).x
     order = np.argsort(numbers)  # [m]
-    wanted, parts, start = numbers[order], [np.zeros((0, rows.width))], 0
-    for chunk in rows.chunks():
-        first, last = np.searchsorted(wanted, [start, start + len(chunk.x)])
-        parts.append(chunk.x[wanted[first:last] - start])
-        start += len(chunk.x)
+    chunks = within(rows.chunks(), lambda chunk: len(chunk.x), numbers[order])
+    parts = [np.zeros((0, rows.width)), *(chunk.x[own] for chunk, own in chunks)]
     return np.concatenate(parts)[np.argsort(order)]  # [m, d]
+
+
+def within(
+    pieces: Iterable[Piece], length: Callable[[Piece], int], numbers: np.ndarray
+) -> Iterator[tuple[Piece, np.ndarray]]:
+    """Yield pieces of rows, each with those of the numbers [m], which rise, that are its own.
+
+    The numbers are among all rows; a piece's own are counted from its beginning.
+    """
+    first = 0
+    for piece in pieces:
+        last = first + length(piece)
+        start, end = np.searchsorted(numbers, [first, last])
+        yield piece, numbers[start:end] - first
+        first = last
 
 
 def without(rows: Rows, numbers: np.ndarray) -> RowsLike | None:

@@ -15,7 +15,7 @@ from autoencoding.data.kinds import Time
 from autoencoding.data.tables import Table
 from autoencoding.estimators.attributions import Attributions
 from autoencoding.estimators.density import Density, blocks
-from autoencoding.estimators.scaled import raw_of, scaled_and_made
+from autoencoding.estimators.scaled import raw_of, scaled_of
 
 ODD = 2  # times an even share of the score: a column that has more is not used for expectations
 
@@ -84,8 +84,7 @@ def explain(
     even = 1 / by_column.shape[1]
     shares = np.where(total > 0, by_column / np.where(total > 0, total, 1), even)
     odd = (shares > ODD * even) | (shares == shares.max(axis=1, keepdims=True))
-    scaled, _ = scaled_and_made(model, rows)  # [m, d]
-    usual = expectations(density, scaled, odd[:, columns.owners])  # [m, d]
+    usual = expectations(density, scaled_of(model, rows), odd[:, columns.owners])  # [m, d]
     return Explanations(
         along=pd.DataFrame({k: table.columns[k].texts for k in along}, range(len(rows))),
         values=_values(columns, table),

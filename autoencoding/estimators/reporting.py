@@ -63,11 +63,13 @@ def report(
     scores = -detector.score_samples(X)  # [n]
     frame = pd.DataFrame({"row": np.arange(len(scores)), "score": scores})
     frame["p_value"] = detector.p_values(X)
-    encoder = detector.encoder_
-    columns = Columns({name: Plain() for name in table.names}, table.n_rows)
+    if detector.encoder_ is not None:
+        columns = detector.encoder_.columns_
+    else:
+        columns = Columns({name: Plain() for name in table.names}, table.n_rows)
     model = TableModel(
         detector.model_,
-        columns if encoder is None else encoder.columns_,
+        columns,
         detector._density,
         detector.held_out_scores_,
         _threshold(detector, X, scores),

@@ -14,9 +14,17 @@ from autoencoding.data.rows import RowsLike
 def scaled_and_made(model: Autoencoder, rows: RowsLike) -> tuple[np.ndarray, np.ndarray]:
     """Return raw rows scaled, and their scaled reconstructions, float32 [m, d] each."""
     reconstruction, _ = model._scaled_of[model.decoded.name]
-    tensors = model._scaled["target"], reconstruction
-    scaled, made = (np.concatenate([*fetched(model, t, rows)]) for t in tensors)  # [m, d] each
-    return scaled, made
+    return scaled_of(model, rows), together(model, reconstruction, rows)
+
+
+def scaled_of(model: Autoencoder, rows: RowsLike) -> np.ndarray:
+    """Return raw rows scaled, float32 [m, d]."""
+    return together(model, model._scaled["target"], rows)
+
+
+def together(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> np.ndarray:
+    """Return what a scaled tensor is for all raw rows, float32 [m, d], finite."""
+    return np.concatenate([*fetched(model, tensor, data)])  # [m, d]
 
 
 def fetched(model: Autoencoder, tensor: tf.Tensor, data: RowsLike) -> Iterator[np.ndarray]:

@@ -21,6 +21,8 @@ import numpy as np
 import pandas as pd
 from sklearn.decomposition import PCA
 
+from autoencoding.data.writing import UNFINISHED
+
 if TYPE_CHECKING:
     from autoencoding.estimators.explanations import Explanations
 
@@ -107,7 +109,7 @@ class TableReport:
             page = self._page(share)
         path = Path(path)
         path.parent.mkdir(parents=True, exist_ok=True)
-        unfinished = path.with_name(f".{path.name}.unfinished")
+        unfinished = path.with_name(f".{path.name}{UNFINISHED}")
         try:
             unfinished.write_bytes(page)
             unfinished.replace(path)

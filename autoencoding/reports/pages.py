@@ -13,7 +13,7 @@ from sklearn.decomposition import PCA
 
 from autoencoder import Autoencoder
 from autoencoding.data.images import rows
-from autoencoding.estimators.scaled import fetched, raw_of
+from autoencoding.estimators.scaled import raw_of, scaled_of, together
 from autoencoding.models.denoising import DenoisingAutoencoder
 from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts.losses import RMSE, BinaryCrossEntropy
@@ -94,7 +94,7 @@ def panels_of_images(
     some = np.linspace(0, len(inputs) - 1, SHOWN).astype(int)  # [SHOWN]
     strips = _strips(model, inputs, targets, same)
     if own is not None:
-        first = _strips(model, own[0], own[1] if not same else own[0], same)
+        first = _strips(model, *own, same)
         strips = {
             name: np.concatenate([mine, images[some[1:]]])
             for (name, images), mine in zip(strips.items(), first.values(), strict=True)
@@ -175,9 +175,8 @@ def _by_pca(model: Autoencoder, data: np.ndarray) -> np.ndarray:
     """Return rows [n, d] as PCA of the code's width rebuilds them, by its training data."""
     if model.hidden_dim >= model.target_dim:
         return data
-    scaled = np.concatenate([*fetched(model, model._scaled["target"], data)])  # [n, d]
-    residuals = np.concatenate([*fetched(model, model._residuals["pca"], data)])  # [n, d]
-    return raw_of(model, scaled - residuals)
+    residuals = together(model, model._residuals["pca"], data)  # [n, d]
+    return raw_of(model, scaled_of(model, data) - residuals)
 
 
 def _rmse(images: np.ndarray, targets: np.ndarray) -> float:

@@ -21,7 +21,7 @@ if TYPE_CHECKING:
 
 Signature = tuple[dict[str, tf.Tensor], dict[str, tf.Tensor]]  # inputs and outputs by name
 
-FORMATS = {"savedmodel": "savedmodel", "onnx": "onnx"}  # modules with a function `write`
+FORMATS = ("savedmodel", "onnx")  # modules beside this one, with a function `write`
 
 
 def signatures(model: Autoencoder) -> dict[str, Signature]:
@@ -48,7 +48,7 @@ def signatures(model: Autoencoder) -> dict[str, Signature]:
 
 
 def write(model: Autoencoder, folder: str | os.PathLike[str], form: str) -> None:
-    """Write a model in a form, a key of `FORMATS`, into a new folder: complete, or not there.
+    """Write a model in a form, one of `FORMATS`, into a new folder: complete, or not there.
 
     Raises
     ------
@@ -62,7 +62,7 @@ def write(model: Autoencoder, folder: str | os.PathLike[str], form: str) -> None
         A package is missing that it needs.
     """
     folder = Path(folder)
-    module = FORMATS[checks.choice("format", form, FORMATS)]
+    module = checks.choice("format", form, FORMATS)
     writer = importlib.import_module(f"autoencoding.saving.{module}")
     if folder.exists():
         raise FileExistsError(f"{folder} is there already: give a new folder")
