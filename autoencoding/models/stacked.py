@@ -113,8 +113,8 @@ class StackedAutoencoder(Autoencoder):
         """Return the options of the autoencoder of one layer, taken from the stack's."""
         network, first, last = self.network, number == 1, number > len(self.network.layers)
         own = Dense(
-            code="linear" if last else network.activation,
-            output="linear" if first else network.activation,
+            code="linear" if last else network.activations[number - 1],
+            output="linear" if first else network.activations[1 - number],
             tied=network.tied,
         )
         kept = {k: v for k, v in self.parameters.items() if k not in (*self.WIDTHS, "epoch")}

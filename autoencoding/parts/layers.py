@@ -3,10 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Callable
+from functools import partial
 
 import tensorflow as tf
+import tensorflow.compat.v1 as tf1
 
 from autoencoding.parts.variables import variable
+
+ACTIVATIONS = {
+    "tanh": tf.tanh,
+    "sigmoid": tf.sigmoid,
+    "relu": tf.nn.relu,
+    "elu": tf.nn.elu,
+    "softplus": tf.nn.softplus,
+    "linear": tf.identity,
+}
+
+# For variables alone: the model has opened the name scopes of the chapter
+scope = partial(tf1.variable_scope, reuse=tf1.AUTO_REUSE, auxiliary_name_scope=False)
 
 # Rows that are a whole number of pages long, in float32 numbers, begin at addresses that share a
 # few lines of the cache: going down a column of them takes 2 to 3 times as long as the product.
@@ -26,6 +40,11 @@ def dense(x: tf.Tensor, width: int, initial: str, seed: int) -> tf.Tensor:
     in_pages = tf.inside_function() and inputs % PAGE == 0  # a loop is; inference is not
     product = _product_of_pages if in_pages else tf.matmul
     return product(x, tf.convert_to_tensor(weights)) + biases  # [n, width]
+
+
+def with_condition(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
+    """Return rows [n, d] and conditions [n, c] side by side, [n, d + c]."""
+    return x if condition is None else tf.concat([x, condition], axis=1)
 
 
 def add_biases(maps: tf.Tensor, biases: tf.Variable) -> tf.Tensor:

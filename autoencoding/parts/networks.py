@@ -9,34 +9,21 @@ layer of the encoder and its mirror image have the same number.
 from __future__ import annotations
 
 import itertools
-import math
 from dataclasses import dataclass
-from functools import partial
 from typing import Protocol
 
+import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 
 from autoencoding import checks
-from autoencoding.parts.layers import add_biases, dense
+from autoencoding.parts.convolutions import Convolutional, Shape
+from autoencoding.parts.layers import ACTIVATIONS, dense, scope, with_condition
 from autoencoding.parts.registry import Registry
+from autoencoding.parts.scaling import Float64
 from autoencoding.parts.variables import variable
 
-ACTIVATIONS = {
-    "tanh": tf.tanh,
-    "sigmoid": tf.sigmoid,
-    "relu": tf.nn.relu,
-    "elu": tf.nn.elu,
-    "softplus": tf.nn.softplus,
-    "linear": tf.identity,
-}
 INITIALS = ("glorot", "normal")
-DIMS = ("input_dim", "target_dim")
-
-Shape = tuple[int, ...]
-
-# For variables alone: the model has opened the name scopes of the chapter
-_scope = partial(tf1.variable_scope, reuse=tf1.AUTO_REUSE, auxiliary_name_scope=False)
 
 
 class Network(Protocol):
@@ -84,66 +71,122 @@ class Dense:
     layers : sequence of int
         Widths of the hidden layers between the rows and the code.
     activation, code, output : str
-        Activations, keys of `ACTIVATIONS`: of the hidden layers, the code and the output.
+        Activations, keys of `ACTIVATIONS`: of the hidden layers (or a sequence with one for each,
+        the encoder's first), the code and the output.
     initial : {'glorot', 'normal'}
         Distribution of the initial weights; biases begin at 0.
     tied : bool
         Whether the decoder's weights are the encoder's, transposed (Vincent et al. 2010).
+    decoder : sequence of int, optional
+        Widths of the hidden layers between the code and the output; by default `layers`, reversed.
     """
 
     layers: tuple[int, ...] = ()
-    activation: str = "elu"
+    activation: str | tuple[str, ...] = "elu"
     code: str = "tanh"
     output: str = "linear"
     initial: str = "glorot"
     tied: bool = False
+    decoder: tuple[int, ...] | None = None
 
     compiles = True
 
     def __post_init__(self) -> None:
-        layers = tuple(checks.integer("layers", width) for width in self.layers)
-        object.__setattr__(self, "layers", layers)
-        for name in ("activation", "code", "output"):
-            checks.choice(name, getattr(self, name), ACTIVATIONS)
+        for option in ("layers", "decoder"):
+            if (widths := getattr(self, option)) is not None:
+                checked = tuple(checks.integer(option, width) for width in widths)
+                object.__setattr__(self, option, checked)
+        if not isinstance(self.activation, str):
+            object.__setattr__(self, "activation", tuple(self.activation))
+        hidden = len(self.layers) + len(self.decoder_layers)
+        if len(self.activations) != hidden:
+            raise ValueError(
+                f"activation must have a name for each of {hidden} layers, got {self.activation}"
+            )
+        for name in self.activations or (self.activation,):
+            checks.choice("activation", name, ACTIVATIONS)
+        for option in ("code", "output"):
+            checks.choice(option, getattr(self, option), ACTIVATIONS)
         checks.choice("initial", self.initial, INITIALS)
+        if self.tied and self.decoder_layers != self.layers[::-1]:
+            raise ValueError(f"tied weights need decoder=None, got {self.decoder}")
+
+    @property
+    def decoder_layers(self) -> tuple[int, ...]:
+        """Widths of the hidden layers between the code and the output."""
+        return self.layers[::-1] if self.decoder is None else self.decoder
+
+    @property
+    def activations(self) -> tuple[str, ...]:
+        """Activations of the hidden layers, from the rows to the output."""
+        if isinstance(self.activation, str):
+            return (self.activation,) * (len(self.layers) + len(self.decoder_layers))
+        return self.activation
+
+    @property
+    def scopes(self) -> list[str]:
+        """Scopes of the variables of each layer, from the rows to the output."""
+        encoder = [f"encode/hidden_{i}" for i in range(1, len(self.layers) + 1)]
+        decoder = [f"decode/hidden_{i}" for i in range(len(self.decoder_layers), 0, -1)]
+        return [*encoder, "encode", *decoder, "decode"]
 
     @property
     def affine_decoder(self) -> bool:
-        return not self.layers and self.output == "linear"
+        return not self.decoder_layers and self.output == "linear"
 
     def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
         return (input_dim,), (target_dim,)
 
     def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
-        ways = (input_dim, *self.layers, hidden_dim), (target_dim, *self.layers, hidden_dim)
+        ways = (input_dim, *self.layers, hidden_dim), (hidden_dim, *self.decoder_layers, target_dim)
         return sum(a * b for way in ways for a, b in itertools.pairwise(way))
 
     def encode(
         self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        hidden = _with_condition(x, condition)  # [n, input_dim + c]
-        with _scope("encode"):
+        hidden = with_condition(x, condition)  # [n, input_dim + c]
+        with scope("encode"):
             for number, size in enumerate(self.layers, start=1):
-                with _scope(f"hidden_{number}"):
+                with scope(f"hidden_{number}"):
                     hidden = dense(hidden, size, self.initial, seed)  # [n, size]
-                    hidden = ACTIVATIONS[self.activation](hidden)  # [n, size]
+                    hidden = ACTIVATIONS[self.activations[number - 1]](hidden)  # [n, size]
             hidden = dense(hidden, width, self.initial, seed)  # [n, width]
             return ACTIVATIONS[self.code](hidden)  # [n, width]
 
     def decode(
         self, z: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
     ) -> tf.Tensor:
-        hidden = _with_condition(z, condition)  # [n, hidden_dim + c]
-        sizes = dict(enumerate(self.layers, start=1))
+        hidden = with_condition(z, condition)  # [n, hidden_dim + c]
+        sizes = dict(enumerate(reversed(self.decoder_layers), start=1))
         mirrored = "encode"  # scope of the encoder's layer, where weights are tied
-        with _scope("decode"):
+        with scope("decode"):
             for number in reversed(sizes):
-                with _scope(f"hidden_{number}"):
+                with scope(f"hidden_{number}"):
                     hidden = self._layer(hidden, sizes[number], seed, mirrored)  # [n, size]
-                    hidden = ACTIVATIONS[self.activation](hidden)  # [n, size]
+                    hidden = ACTIVATIONS[self.activations[-number]](hidden)  # [n, size]
                 mirrored = f"encode/hidden_{number}"
             hidden = self._layer(hidden, width, seed, mirrored)  # [n, width]
             return ACTIVATIONS[self.output](hidden)  # [n, width]
+
+    def in_raw_units(
+        self, weights: dict[str, np.ndarray], rows: Float64, target: Float64
+    ) -> dict[str, np.ndarray]:
+        """Return the weights for rows and targets that are not scaled, in float64, by name.
+
+        With scaled rows x = (r - offset) / scale, x W + b is r V + b - offset V for V = W / scale;
+        conditions have rows of W of their own. Tied weights are given for the decoder, too.
+        """
+        raw = {name: value.astype(np.float64) for name, value in weights.items()}
+        ways = self.scopes[: len(self.layers) + 1], self.scopes[len(self.layers) + 1 :]
+        for encoder, decoder in zip(reversed(ways[0]), ways[1], strict=False) if self.tied else ():
+            raw[f"{decoder}/weights"] = raw[f"{encoder}/weights"].T.copy()
+        first, last = self.scopes[0], self.scopes[-1]
+        scaled = raw[f"{first}/weights"][: len(rows.scale)]  # [input_dim, width]
+        scaled /= rows.scale[:, None]
+        raw[f"{first}/biases"] -= rows.offset @ scaled  # [width]
+        raw[f"{last}/weights"] *= target.scale  # [width, target_dim]
+        raw[f"{last}/biases"] = target.raw(raw[f"{last}/biases"])  # [target_dim]
+        return raw
 
     def _layer(self, x: tf.Tensor, width: int, seed: int, mirrored: str) -> tf.Tensor:
         """Return a decoder's layer [n, width], with its mirror image's weights if they are tied."""
@@ -156,138 +199,6 @@ class Dense:
         return tf.matmul(x, weights, transpose_b=True) + biases  # [n, width]
 
 
-@dataclass(frozen=True)
-class Convolutional:
-    """Strided convolutions to a fully connected code, and transposed convolutions back.
-
-    With a stride of 2, each layer halves height and width, rounded up; its mirror image restores
-    the exact size, so that any image fits. One more convolution, of stride 1, makes the channels
-    of the output (Atienza, *Advanced Deep Learning with Keras*, ch. 3).
-
-    Parameters
-    ----------
-    input_shape : (height, width, channels)
-        Shape of an image; rows hold images flattened.
-    target_shape : (height, width, channels), optional
-        Shape of the target, with the same height and width; `input_shape` by default.
-    filters : sequence of int
-        Number of filters of each convolution, from the outside in.
-    kernel, strides : int
-        Of all convolutions.
-    activation, code : str
-        Activations of the convolutions and of the code, keys of `ACTIVATIONS`.
-    """
-
-    input_shape: tuple[int, int, int]
-    target_shape: tuple[int, int, int] | None = None
-    filters: tuple[int, ...] = (32, 64)
-    kernel: int = 3
-    strides: int = 2
-    activation: str = "relu"
-    code: str = "linear"
-
-    compiles = False  # XLA's convolutions on CPUs take many times as long as oneDNN's
-    affine_decoder = False
-
-    def __post_init__(self) -> None:
-        put = object.__setattr__
-        put(self, "input_shape", checks.shape("input_shape", self.input_shape))
-        if self.target_shape is not None:
-            put(self, "target_shape", checks.shape("target_shape", self.target_shape))
-        if self.decoded_shape[:2] != self.input_shape[:2]:
-            raise ValueError(
-                f"target_shape must be as high and wide as input_shape {self.input_shape}, "
-                f"got {self.target_shape}"
-            )
-        put(self, "filters", tuple(checks.integer("filters", count) for count in self.filters))
-        checks.integer("kernel", self.kernel)
-        checks.integer("strides", self.strides)
-        for name in ("activation", "code"):
-            checks.choice(name, getattr(self, name), ACTIVATIONS)
-
-    @property
-    def decoded_shape(self) -> tuple[int, int, int]:
-        """Height, width and channels of a target."""
-        return self.input_shape if self.target_shape is None else self.target_shape
-
-    def shapes(self, input_dim: int, target_dim: int) -> tuple[Shape, Shape]:
-        shapes = self.input_shape, self.decoded_shape
-        for shape, name, dim in zip(shapes, DIMS, (input_dim, target_dim), strict=True):
-            if math.prod(shape) != dim:
-                raise ValueError(f"{name} must be {math.prod(shape)}, of {shape}, got {dim}")
-        return shapes
-
-    def multiplications(self, input_dim: int, hidden_dim: int, target_dim: int) -> int:
-        total, area = 0, self.kernel**2
-        for shape in (self.input_shape, self.decoded_shape):
-            counts = (shape[2], *self.filters)
-            pairs = zip(itertools.pairwise(counts), self.sizes[1:], strict=True)
-            total += sum(height * width * area * a * b for (a, b), (height, width) in pairs)
-            total += math.prod(self.sizes[-1]) * counts[-1] * hidden_dim
-        first = self.filters[0] if self.filters else self.decoded_shape[2]
-        return total + target_dim * area * first
-
-    @property
-    def sizes(self) -> list[tuple[int, int]]:
-        """Height and width before each convolution, and after the last."""
-        sizes = [self.input_shape[:2]]
-        for _ in self.filters:
-            height, width = sizes[-1]
-            sizes.append((-(-height // self.strides), -(-width // self.strides)))
-        return sizes
-
-    def encode(
-        self, x: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        maps = tf.reshape(x, [-1, *self.input_shape])  # [n, height, width, channels]
-        with _scope("encode"):
-            for number, count in enumerate(self.filters, start=1):
-                with _scope(f"hidden_{number}"):
-                    maps = self._down(maps, count, seed)  # [n, height, width, count]
-            size = math.prod(maps.shape.as_list()[1:])  # height * width * count
-            flat = tf.reshape(maps, [-1, size])  # [n, size]
-            code = dense(_with_condition(flat, condition), width, "glorot", seed)  # [n, width]
-            return ACTIVATIONS[self.code](code)  # [n, width]
-
-    def decode(
-        self, z: tf.Tensor, width: int, seed: int, condition: tf.Tensor | None = None
-    ) -> tf.Tensor:
-        channels = self.filters[-1] if self.filters else self.decoded_shape[2]
-        inner = (*self.sizes[-1], channels)
-        with _scope("decode"):
-            with _scope("code"):
-                flat = dense(_with_condition(z, condition), math.prod(inner), "glorot", seed)
-            maps = tf.reshape(flat, [-1, *inner])  # [n, height, width, channels]
-            outer = list(zip(self.filters, self.sizes, strict=False))
-            for number in range(len(outer), 0, -1):
-                count, size = outer[number - 1]
-                with _scope(f"hidden_{number}"):
-                    maps = self._up(maps, count, size, self.strides, seed)  # [n, *size, count]
-                    maps = ACTIVATIONS[self.activation](maps)  # [n, *size, count]
-            images = self._up(maps, self.decoded_shape[2], self.sizes[0], 1, seed)
-            return tf.reshape(images, [-1, width])  # [n, width]
-
-    def _down(self, maps: tf.Tensor, count: int, seed: int) -> tf.Tensor:
-        shape = [self.kernel, self.kernel, maps.shape.as_list()[-1], count]
-        weights = variable("weights", shape, "glorot", seed=seed)
-        biases = variable("biases", [count], "zeros")
-        maps = tf.nn.conv2d(maps, weights, self.strides, "SAME")  # [n, h, w, count]
-        return ACTIVATIONS[self.activation](tf.nn.bias_add(maps, biases))  # [n, h, w, count]
-
-    def _up(
-        self, maps: tf.Tensor, count: int, size: tuple[int, int], strides: int, seed: int
-    ) -> tf.Tensor:
-        shape = [self.kernel, self.kernel, count, maps.shape.as_list()[-1]]
-        weights = variable("weights", shape, "glorot", seed=seed)
-        biases = variable("biases", [count], "zeros")
-        full = [tf.shape(maps)[0], *size, count]
-        maps = tf.nn.conv2d_transpose(maps, weights, full, strides, "SAME")  # full
-        return add_biases(maps, biases)  # full
-
+__all__ = ["ACTIVATIONS", "NETWORKS", "Convolutional", "Dense", "Network"]
 
 NETWORKS: Registry = {"dense": Dense, "convolutional": Convolutional}
-
-
-def _with_condition(x: tf.Tensor, condition: tf.Tensor | None) -> tf.Tensor:
-    """Return rows [n, d] and conditions [n, c] side by side, [n, d + c]."""
-    return x if condition is None else tf.concat([x, condition], axis=1)

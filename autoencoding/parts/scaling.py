@@ -249,6 +249,11 @@ class Scaler:
         named = zip(("mean", "scale", "unit"), constants, strict=True)
         return {f"{self.scope}/{name}": np.asarray(value, np.float32) for name, value in named}
 
+    def constants_of(self, values: dict[str, np.ndarray]) -> Float64:
+        """Return this scaler's constants, as NumPy takes them, from the values of variables."""
+        mean, scale = (values[f"{self.scope}/{name}"] for name in ("mean", "scale"))
+        return Float64(mean.astype(np.float64), scale.astype(np.float64))
+
     def _constant(self, name: str) -> tf.Tensor:
         initial = "zeros" if name == "mean" else "ones"
         with tf1.variable_scope(self.scope, reuse=tf1.AUTO_REUSE):
