@@ -14,7 +14,7 @@ import pandas as pd
 from autoencoding.data.datasets import PIECE_ROWS
 from autoencoding.data.tables import Table, of_frame
 from autoencoding.estimators.tables import OWN, TableModel, dtypes_of
-from autoencoding.saving import checkpoints
+from autoencoding.saving import checkpoints, manifests
 
 MODELS = 8  # that a process keeps loaded
 SPARK = {"float64": "double", "float32": "float", "bool": "boolean", "str": "string"}
@@ -138,7 +138,7 @@ def scorer(
     if own:
         raise ValueError(f"keep must not have names of results, got {', '.join(own)}")
     place = str(prefix.absolute())
-    return Scorer(place, checkpoints.digest_of(manifest), results, tuple(keep), dtypes[results])
+    return Scorer(place, manifests.digest_of(manifest), results, tuple(keep), dtypes[results])
 
 
 _one_at_a_time = threading.Lock()  # or each of a process's threads would load the model
@@ -148,7 +148,7 @@ _one_at_a_time = threading.Lock()  # or each of a process's threads would load t
 def _load(save: str, sha256: str) -> TableModel:
     """Load the save that a scorer was made with."""
     try:
-        manifest = checkpoints.verified(Path(save))
+        manifest = manifests.verified(Path(save))
     except FileNotFoundError as error:
         raise FileNotFoundError(
             error.errno,
@@ -156,7 +156,7 @@ def _load(save: str, sha256: str) -> TableModel:
             "its folder removes older saves",
             save,
         ) from None
-    if checkpoints.digest_of(manifest) != sha256:
+    if manifests.digest_of(manifest) != sha256:
         raise ValueError(f"{save} is not the save that this scorer was made with: make it anew")
     return TableModel.from_save(Path(save), manifest)
 

@@ -1,18 +1,20 @@
 """Checkpoints: numbered saves in a folder, each complete or absent.
 
 A save is `model-7.index` and `model-7.data-00000-of-00001`, written by TensorFlow's `Saver`, and
-`model-7.json`, the manifest, which names the others with their SHA-256. The manifest is renamed
-into place last, so a save that was interrupted has none and does not count. Where validation has
-led to weights better than those last trained, the `Saver` writes the best, and `model-7.last.npz`
-keeps the others to go on with. One process at a time trains into a folder, holding its lock.
+`model-7.json`, the manifest, which names the others with their SHA-256. All are written in a folder
+`model-7.unfinished` and moved, the manifest last, so that a save that was interrupted has none and
+does not count. Where validation has led to weights better than those last trained, the `Saver`
+writes the best, and `model-7.last.npz` keeps the others to go on with. One process at a time trains
+into a folder, holding its lock.
+
+The folder may have files of others, too. Only what a manifest names, with its SHA-256, is removed;
+no file is written over, and a number that any file has is not taken.
 """
 
 from __future__ import annotations
 
 import contextlib
 import errno
-import hashlib
-import json
 import os
 import re
 import tempfile
@@ -26,11 +28,13 @@ import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from filelock import FileLock, Timeout
 
+from autoencoding.saving import manifests
 from autoencoding.session import quiet_logger
 
-FORMAT = 2
 KEPT = 5  # saves of the same folder
 LAST = ".last.npz"
+UNFINISHED = ".unfinished"
+STATE = "checkpoint"  # the file in which TensorFlow names the newest save
 LOCK = "training.lock"  # stays, empty; the operating system knows who holds it
 
 
@@ -43,11 +47,12 @@ def locked(folder: str | os.PathLike[str] | None) -> Iterator[None]:
     BlockingIOError
         Another process, or another model of this one, has locked it.
     OSError
-        It can't be made or written to.
+        It can't be made or written to, or there is a file in its place.
     """
     if folder is None:
         yield
         return
+    require_folder(folder)
     try:
         lock = FileLock(Path(folder).expanduser() / LOCK)  # makes the folder, too
         holding = lock.acquire(blocking=False)
@@ -84,36 +89,41 @@ def save(
     OSError
         The disk is full, or the folder can't be written to; what was saved before is whole.
     """
-    folder = Path(folder).expanduser()  # the Saver makes it
-    number = 1 + max(_numbers(folder), default=0)
+    folder = Path(folder).expanduser()
+    for beside in folder.glob(f"model-*{UNFINISHED}"):
+        if _is_ours(beside):
+            _clear(beside)
+    name = f"model-{1 + max(_numbers(folder), default=0)}"
+    prefix = folder / f"{name}{UNFINISHED}" / name
     try:
+        manifests.write(
+            prefix, {"format": manifests.FORMAT, "files": {}}
+        )  # which tells whose folder it is
         with session.graph.as_default(), quiet_logger():
-            path = saver.save(
-                session, str(folder / "model"), global_step=number, write_meta_graph=False
-            )
+            saver.save(session, str(prefix), write_meta_graph=False, write_state=False)
+        if last is not None:
+            np.savez(f"{prefix}{LAST}", **last)  # type: ignore[arg-type]
+        paths = sorted(path for path in prefix.parent.iterdir() if path.suffix != ".json")
+        files = {path.name: manifests.sha256(path) for path in paths}
+        about = {**description, "variables": shapes(session.graph), "files": files}
+        for path in (*paths, manifests.write(prefix, {"format": manifests.FORMAT, **about})):
+            path.replace(folder / path.name)
+        _note(folder, prefix)
     except tf.errors.OpError as error:  # such as a full disk, in TensorFlow's terms
         reason = error.message.partition("\n")[0]
-        number = errno.ENOSPC if "No space left" in reason else errno.EIO
-        raise OSError(number, f"could not save: {reason}", str(folder)) from error
-    prefix = Path(path)
-    if last is not None:
-        np.savez(f"{prefix}{LAST}", **last)  # type: ignore[arg-type]
-    manifest = {
-        "format": FORMAT,
-        **description,
-        "variables": shapes(session.graph),
-        "files": {path.name: _sha256(path) for path in sorted(folder.glob(f"{prefix.name}.*"))},
-    }
-    manifest["sha256"] = digest_of(manifest)
-    unfinished = folder / f"{prefix.name}.unfinished"
-    unfinished.write_text(json.dumps(manifest, indent=1), encoding="utf-8")
-    unfinished.replace(folder / f"{prefix.name}.json")
-    _remove_old(folder)
-    return prefix
+        code = errno.ENOSPC if "No space left" in reason else errno.EIO
+        raise OSError(code, f"could not save: {reason}", str(folder)) from error
+    finally:
+        _clear(prefix.parent)
+    for number in sorted(_saves(folder))[:-KEPT]:
+        manifests.remove_save(folder / f"model-{number}.json", folder)
+    return folder / name
 
 
 def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     """Return prefix and manifest of the newest save whose files are what its manifest says.
+
+    The folder may be named by a save or a file in it, too.
 
     Raises
     ------
@@ -122,15 +132,14 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     ValueError
         It holds none that is whole; the message names the damaged file of the newest.
     """
-    folder = _folder_of(folder)
-    saves = sorted(_numbers(folder, ".json"), reverse=True)
+    folder, saves = _named(folder)
     if not saves:
         raise FileNotFoundError(f"no checkpoint in {folder}: train with checkpoint={str(folder)!r}")
     damages = []
     for number in saves:
         prefix = folder / f"model-{number}"
         try:
-            manifest = verified(prefix)
+            manifest = manifests.verified(prefix)
         except (OSError, ValueError) as error:
             damages.append(str(error))
             continue
@@ -199,67 +208,83 @@ def _no_pattern(prefix: Path, names: Iterable[str]) -> Iterator[Path]:
         yield Path(folder, prefix.name)
 
 
-def _folder_of(path: str | os.PathLike[str]) -> Path:
-    """Return the folder of saves that a user names, or names a save or a file of."""
+def has_saves(path: str | os.PathLike[str]) -> bool:
+    """Return whether a path is a folder with saves of this project, or names one of them."""
+    return bool(_named(path)[1])
+
+
+def require_folder(path: str | os.PathLike[str]) -> None:
+    """Raise a NotADirectoryError if there is a file where saves need a folder."""
+    if Path(path).expanduser().is_file():
+        raise NotADirectoryError(
+            f"{path} is a file, where saves need a folder: give checkpoint= another name; if it is "
+            "a checkpoint of TensorFlow 1, Autoencoder.load opens it"
+        )
+
+
+def _named(path: str | os.PathLike[str]) -> tuple[Path, list[int]]:
+    """Return the folder that a path is, or names a file of, and its saves, newest first."""
     path = Path(path).expanduser()
-    return path.parent if path.is_file() or Path(f"{path}.index").is_file() else path
+    folder = path if path.is_dir() else path.parent
+    saves = sorted(_saves(folder), reverse=True)
+    name = re.fullmatch(r"model-(\d+)(\..*)?", path.name)
+    if folder == path or path.name in (STATE, LOCK) or (name and int(name[1]) in saves):
+        return folder, saves
+    return path, []
 
 
-def _numbers(folder: Path, suffix: str = "") -> set[int]:
-    """Return the numbers of the saves that have a file, or a file of this suffix."""
-    names = (re.fullmatch(r"model-(\d+)(\..*)", path.name) for path in folder.glob("model-*"))
-    return {int(name[1]) for name in names if name and name[2].endswith(suffix)}
+def _numbers(folder: Path) -> set[int]:
+    """Return the numbers of all files that are named as saves are, whosever they are."""
+    names = (re.fullmatch(r"model-(\d+)(\D.*)?", path.name) for path in folder.glob("model-*"))
+    return {int(name[1]) for name in names if name}
 
 
-def verified(prefix: Path) -> dict[str, Any]:
-    """Return the manifest of the save with this prefix, whose files are what it says.
-
-    Raises
-    ------
-    FileNotFoundError, ValueError
-        There is no such save, or a file of it is damaged.
-    """
-    path = prefix.with_name(f"{prefix.name}.json")
-    try:
-        manifest = json.loads(path.read_text(encoding="utf-8"))
-        form, digest, files = manifest["format"], manifest.pop("sha256"), dict(manifest["files"])
-    except (ValueError, KeyError, TypeError, RecursionError) as error:
-        raise ValueError(f"{path} is no manifest: {error!r:.200}") from None
-    if form != FORMAT:
-        raise ValueError(f"{path} has format {form!r}, this version reads {FORMAT}")
-    if digest_of(manifest) != digest:
-        raise ValueError(f"{path} is damaged: its SHA-256 is not {digest}")
-    for name, digest in files.items():
-        if _sha256(path.with_name(Path(name).name)) != digest:
-            raise ValueError(f"{path.with_name(name)} is damaged: its SHA-256 is not {digest}")
-    _upgrade(manifest.get("parameters", {}))
-    return manifest
+def _saves(folder: Path) -> set[int]:
+    """Return the numbers of the saves of this project, damaged ones, too."""
+    state = _state(folder)
+    return {
+        number
+        for number in _numbers(folder)
+        if (path := folder / f"model-{number}.json").is_file()
+        and (manifests.is_manifest(path) or state == _state_of(number))
+    }
 
 
-def _upgrade(parameters: dict[str, Any]) -> None:
-    """Bring the parameters of a model that version 0.1 saved to their present names."""
-    scaling, schedule = parameters.get("scaling"), parameters.get("schedule")
-    if scaling and "spread" in scaling:
-        scaling["deviations"] = scaling.pop("spread")
-    if schedule and schedule["name"] == "trapezoid":
-        warnings.warn("schedule 'trapezoid' is gone: training would use 'cosine'", stacklevel=4)
-        parameters["schedule"] = {"name": "cosine"}
+def _state(folder: Path) -> bytes:
+    """Return the beginning of TensorFlow's file `checkpoint`, b"" if there is none."""
+    if not (folder / STATE).is_file():
+        return b""
+    with (folder / STATE).open("rb") as file:
+        return file.read(200)
 
 
-def digest_of(manifest: dict[str, Any]) -> str:
-    """Return the SHA-256 of a manifest without its own, in canonical JSON."""
-    return hashlib.sha256(json.dumps(manifest, sort_keys=True).encode()).hexdigest()
+def _state_of(number: int) -> bytes:
+    """Return TensorFlow's file `checkpoint` of a folder whose newest save this is."""
+    keys = ("model_checkpoint_path", "all_model_checkpoint_paths")
+    return "".join(f'{key}: "model-{number}"\n' for key in keys).encode()
 
 
-def _sha256(path: Path) -> str:
-    with path.open("rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+def _note(folder: Path, prefix: Path) -> None:
+    """Note a save as the newest in TensorFlow's file, unless that names other saves."""
+    state, unfinished = folder / STATE, prefix.with_name(STATE)
+    if not state.exists() or _state(folder) in map(_state_of, _saves(folder)):
+        unfinished.write_bytes(_state_of(int(prefix.name.removeprefix("model-"))))
+        unfinished.replace(state)
 
 
-def _remove_old(folder: Path) -> None:
-    """Keep the newest saves; of each other the manifest goes first, so that none is half there."""
-    kept = set(sorted(_numbers(folder, ".json"))[-KEPT:])
-    for number in sorted(_numbers(folder) - kept):
-        files = folder.glob(f"model-{number}.*")
-        for path in sorted(files, key=lambda path: path.suffix != ".json"):
+def _is_ours(beside: Path) -> bool:
+    """Return whether the folder of an unfinished save is one that a save here has made."""
+    name = beside.name.removesuffix(UNFINISHED)
+    return any(manifests.is_manifest(where / f"{name}.json") for where in (beside, beside.parent))
+
+
+def _clear(beside: Path) -> None:
+    """Remove the folder of a save, and what it moved out of it if it was not finished."""
+    name = beside.name.removesuffix(UNFINISHED)
+    if (beside / f"{name}.json").is_file():
+        manifests.remove_save(beside / f"{name}.json", beside.parent)
+    for path in beside.glob("*"):
+        if path.name.startswith(f"{name}.") or path.name == STATE:
             path.unlink()
+    with contextlib.suppress(OSError):  # not there, or it has files of others
+        beside.rmdir()

@@ -15,7 +15,7 @@ from autoencoder import Autoencoder
 from autoencoding.models import load
 from autoencoding.models.variational import VariationalAutoencoder
 from autoencoding.parts import variables
-from autoencoding.saving import checkpoints
+from autoencoding.saving import checkpoints, manifests
 
 INDEX, DATA, LAST = "index", "data-00000-of-00001", "last.npz"
 FORMAT_2 = Path(__file__).with_name("format-2")
@@ -139,14 +139,14 @@ def test_tensorflows_own_limit_removes_nothing(model, tmp_path, monkeypatch):
     assert saves(tmp_path) == set(range(2, 10))
 
 
-def test_of_a_save_that_is_removed_the_manifest_goes_first(model, tmp_path, monkeypatch):
+def test_of_a_save_that_is_removed_the_manifest_goes_last(model, tmp_path, monkeypatch):
     removed, unlink, glob = [], Path.unlink, Path.glob
     for value in range(checkpoints.KEPT):
         model.save(tmp_path, value)
     monkeypatch.setattr(Path, "unlink", lambda path: removed.append(path.name) or unlink(path))
     monkeypatch.setattr(Path, "glob", lambda folder, pattern: sorted(glob(folder, pattern)))
     model.save(tmp_path, 9)
-    assert removed == ["model-1.json", f"model-1.{DATA}", "model-1.index"]
+    assert removed[-3:] == [f"model-1.{DATA}", "model-1.index", "model-1.json"]
 
 
 def test_weights_to_go_on_with_are_kept_beside_the_others(model, tmp_path):
@@ -180,16 +180,93 @@ def test_what_was_pickled_into_a_save_is_not_run(model, tmp_path):
         model.restore(*checkpoints.newest(tmp_path))
 
 
-def test_leftovers_are_ignored_and_cleaned_up(model, tmp_path):
-    for value in range(2):
+class Killed(BaseException):
+    """Stands for SIGKILL: nothing that would clean up is run."""
+
+
+@pytest.mark.parametrize("owner", [manifests, tf1.train.Saver, np, Path])
+@pytest.mark.parametrize("calls", range(7))
+def test_a_save_killed_anywhere_is_absent_or_complete_and_cleaned_up(
+    owner, calls, model, tmp_path, monkeypatch
+):
+    model.save(tmp_path, 5)
+    name = {manifests: "write", tf1.train.Saver: "save", np: "savez", Path: "replace"}[owner]
+    done, left = getattr(owner, name), [calls // 2] * 1
+
+    def killed(*args, **options):
+        left[0] -= 1
+        if calls % 2 and left[0] < 0:  # after it, or else before it
+            done(*args, **options)
+        if left[0] < 0:
+            raise Killed
+        return done(*args, **options)
+
+    with monkeypatch.context() as patch, contextlib.suppress(Killed):
+        patch.setattr(owner, name, killed)
+        patch.setattr(checkpoints, "_clear", lambda beside: None)
+        model.save(tmp_path, 6, {"weights": np.zeros(3, np.float32)})
+    value = checkpoints.newest(tmp_path)[1]["value"]
+    assert value in (5, 6)
+    assert tf.train.latest_checkpoint(tmp_path) is not None
+    for _ in range(checkpoints.KEPT):
+        model.save(tmp_path, 7)
+    ends = (INDEX, DATA, "json")
+    kept = sorted(saves(tmp_path))
+    assert len(kept) == checkpoints.KEPT
+    assert names(tmp_path) == {"checkpoint"} | {f"model-{n}.{end}" for n in kept for end in ends}
+
+
+THEIRS = [
+    *(f"model-{n}.{end}" for n in (1, 2, 12) for end in ("h5", "pkl", "csv", "json", INDEX, DATA)),
+    *(
+        "model-3",
+        "model-4_best.pt",
+        "model-5.unfinished",
+        "model-6.data-00000-of-00001.tempstate12",
+    ),
+    *("model-20240131.csv", "checkpoint", "model-7.last.npz", "model-2.meta", "notes.txt"),
+]
+CONTENTS = [b"theirs", b'{"class_name": "Functional"}', b'model_checkpoint_path: "model-12"', b""]
+
+
+@pytest.mark.parametrize("content", CONTENTS)
+def test_files_of_others_are_left_as_they_are(content, model, tmp_path):
+    for name in THEIRS:
+        (tmp_path / name).write_bytes(content)
+    for value in range(10):
         model.save(tmp_path, value)
-    (tmp_path / "model-1.json").unlink()
-    for name in ("model-3.index", f"model-3.{DATA}.tempstate1234567", f"model-9.{DATA}"):
-        (tmp_path / name).write_bytes(b"half")
-    assert checkpoints.newest(tmp_path)[0].name == "model-2"
-    assert model.save(tmp_path, 5).name == "model-10"  # and never over what is there
-    assert checkpoints.newest(tmp_path)[1]["value"] == 5
-    assert saves(tmp_path) == {2, 10}
+        assert checkpoints.newest(tmp_path)[1]["value"] == value
+    assert {name: (tmp_path / name).read_bytes() for name in THEIRS} == dict.fromkeys(
+        THEIRS, content
+    )
+    kept = {f"model-{20240132 + n}.{end}" for n in range(5, 10) for end in (INDEX, DATA, "json")}
+    assert names(tmp_path) == {*THEIRS, *kept}
+
+
+def test_what_another_saver_wrote_over_a_save_is_not_removed(model, tmp_path):
+    model.save(tmp_path, 1)
+    theirs = {f"model-1.{end}": b"theirs" for end in (INDEX, DATA)}
+    for name, content in theirs.items():
+        (tmp_path / name).write_bytes(content)
+    for value in range(10):
+        model.save(tmp_path, value)
+    assert {name: (tmp_path / name).read_bytes() for name in theirs} == theirs
+
+
+def test_a_manifest_can_only_have_files_of_its_own_save_removed(model, tmp_path):
+    path = model.save(tmp_path, 1).with_name("model-1.json")
+    for name in ("thesis.txt", "model-10.h5"):
+        (tmp_path / name).write_text("mine")
+    manifest = json.loads(path.read_text())
+    manifest["files"] |= {
+        n: manifests.sha256(tmp_path / "thesis.txt") for n in ("thesis.txt", "model-10.h5")
+    }
+    del manifest["sha256"]
+    manifests.write(tmp_path / "model-1", manifest)
+    for value in range(10):
+        model.save(tmp_path, value)
+    assert {"thesis.txt", "model-10.h5"} <= names(tmp_path)
+    assert not path.exists()
 
 
 FULL = OSError(errno.ENOSPC, "No space left on device")
@@ -200,7 +277,7 @@ TENSORFLOWS = tf.errors.ResourceExhaustedError(None, None, "m; No space left on 
     ("owner", "function", "error"),
     [
         (tf1.train.Saver, "save", TENSORFLOWS),
-        (checkpoints, "_sha256", FULL),
+        (manifests, "sha256", FULL),
         (Path, "write_text", FULL),
         (Path, "replace", FULL),
     ],
@@ -299,8 +376,8 @@ def test_a_save_after_damage_is_the_newest(model, tmp_path):
 
 def test_a_manifest_of_another_format_is_refused(model, tmp_path):
     path = model.save(tmp_path, 5).with_name("model-1.json")
-    assert json.loads(path.read_text())["format"] == checkpoints.FORMAT
-    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}))
+    assert json.loads(path.read_text())["format"] == manifests.FORMAT
+    path.write_text(json.dumps(json.loads(path.read_text()) | {"format": 99}, indent=1))
     with pytest.raises(ValueError, match=r"model-1\.json has format 99, this version reads 2"):
         checkpoints.newest(tmp_path)
 
@@ -400,8 +477,8 @@ def test_a_save_whose_schedule_is_gone_loads_with_a_warning(iris):
 
 def test_loading_verifies_each_file_once(monkeypatch):
     saved, verified = FORMAT_2 / "iris", []
-    sha256 = checkpoints._sha256
-    monkeypatch.setattr(checkpoints, "_sha256", lambda path: verified.append(path) or sha256(path))
+    sha256 = manifests.sha256
+    monkeypatch.setattr(manifests, "sha256", lambda path: verified.append(path) or sha256(path))
     with load(saved) as ae:
         assert type(ae) is Autoencoder
     assert sorted(path.suffix for path in verified) == [".data-00000-of-00001", ".index"]
