@@ -15,14 +15,14 @@ import zlib
 from collections.abc import Callable, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any, ClassVar, NamedTuple, Self
+from typing import Any, ClassVar, NamedTuple, Never, Self
 
 import numpy as np
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
 from numpy.typing import ArrayLike
 
-from autoencoding import checks
+from autoencoding import checks, models
 from autoencoding.data import memory
 from autoencoding.data.rows import Chunk, Rows, RowsLike, open_rows
 from autoencoding.data.statistics import Baselines
@@ -31,10 +31,10 @@ from autoencoding.parts import corruptions, registry, variables
 from autoencoding.parts.codes import CODES, Code, TrainingStep
 from autoencoding.parts.corruptions import Corruption, MissingFunction
 from autoencoding.parts.losses import LOSSES, SSIM, Loss
-from autoencoding.parts.networks import NETWORKS, Network
+from autoencoding.parts.networks import NETWORKS, Dense, Network
 from autoencoding.parts.optimizers import OPTIMIZERS, SCHEDULES, Schedule, Update
 from autoencoding.parts.scaling import SCALINGS, Scaler, Scaling
-from autoencoding.saving import checkpoints, export
+from autoencoding.saving import checkpoints, export, tensorflow1
 from autoencoding.session import collector_paused, default_config, require_no_fork
 from autoencoding.training import loop
 from autoencoding.training.cluster import Cluster
@@ -152,7 +152,7 @@ class Autoencoder:
         hidden_dim: int,
         epoch: int = 250,
         learning_rate: float = 0.001,
-        *,
+        *further: Never,
         target_dim: int | None = None,
         condition_dim: int = 0,
         network: str | dict[str, Any] | Network = "dense",
@@ -168,14 +168,16 @@ class Autoencoder:
         seed: int | None = None,
         checkpoint: str | os.PathLike[str] | None = "./model.ckpt",
         config: tf1.ConfigProto | None = None,
+        **unknown: Never,
     ) -> None:
+        checks.no_others(type(self), further, unknown, Autoencoder.train)
         self.input_dim = checks.integer("input_dim", input_dim)
         self.hidden_dim = checks.integer("hidden_dim", hidden_dim)
         target_dim = self.input_dim if target_dim is None else target_dim
         self.target_dim = checks.integer("target_dim", target_dim)
         self.condition_dim = checks.integer("condition_dim", condition_dim, minimum=0)
         self.epoch = checks.integer("epoch", epoch, minimum=0)
-        self.learning_rate = checks.number("learning_rate", learning_rate, above=0)
+        self.learning_rate = checks.learning_rate(learning_rate)
         self.network: Network = registry.find("network", network, NETWORKS)
         self.code: Code = registry.find("code", code, CODES)
         self.corruption = None if corruption is None else corruptions.find(corruption)
@@ -553,6 +555,33 @@ class Autoencoder:
         return variables.read(self.session, TRAINED)
 
     @property
+    def raw_weights(self) -> dict[str, np.ndarray]:
+        """Weights of a dense network that take and give rows in raw units, float64 by name.
+
+        With those of one layer, ``np.tanh(x @ w["encode/weights"] + w["encode/biases"])`` is
+        `encode(x)`, and ``codes @ w["decode/weights"] + w["decode/biases"]`` is `decode(codes)`.
+
+        Raises
+        ------
+        ValueError
+            The network is another, or its output is bent before it is in raw units.
+        RuntimeError
+            The model is not trained, or closed.
+        """
+        state = self._require_trained()
+        if not isinstance(self.network, Dense):
+            raise ValueError(f"raw_weights are those of a dense network, got {self.network}")
+        scalings = state.float64 or {
+            name: scaler.constants_of(variables.read(self.session))
+            for name, scaler in (("x", self._input_scaler), ("target", self._target_scaler))
+        }
+        target = scalings["target"]
+        bent = self.network.output != "linear" and (target.scale != 1).any()
+        if bent or not self.loss_function.affine:
+            raise ValueError("raw_weights need a linear output: after another, rows are scaled")
+        return self.network.in_raw_units(self.weights, scalings["x"], target)
+
+    @property
     def affine_decoder(self) -> bool:
         """Whether reconstructions are an affine function of the code, so that PCA bounds them."""
         return self.network.affine_decoder and self.loss_function.affine
@@ -592,29 +621,63 @@ class Autoencoder:
         checkpoint: str | os.PathLike[str] | None = None,
         corruption: Callable[[tf.Tensor, tf.Tensor], tf.Tensor] | None = None,
         config: tf1.ConfigProto | None = None,
+        activation: str | Sequence[str] | None = None,
+        scope: str | Sequence[str] | None = None,
+        loss: str | None = None,
+        learning_rate: float | None = None,
     ) -> Self:
-        """Make the model of the newest complete save in a folder.
+        """Make the model of the newest complete save in a folder, or of TensorFlow 1's checkpoint.
 
         Parameters
         ----------
         path : path
-            Written by `save` or `train`.
+            A folder written by `save` or `train`, or one save in it. Without such a folder, what
+            `tf.train.Saver` wrote, V2 or V1: a prefix such as './model.ckpt', its .index or .meta,
+            or the folder with its file `checkpoint`.
         checkpoint : path or None
             Folder for the saves of further training; by default none, so that `path` stays.
         corruption : callable, optional
             The function that the model was made with, if it was; needed to train.
         config : tf.compat.v1.ConfigProto, optional
+        activation : str or sequence of str, optional
+            This and the following are for TensorFlow 1's checkpoints, whose .meta may tell less.
+            Activation of all layers but the output, which is linear; or of each layer.
+        scope : str or sequence of str, optional
+            Scopes of the variables of one model among several, such as 'model_a', or
+            ('encode_1', 'decode_1').
+        loss : str, optional
+            To train on; by default the graph's, or 'rmse' where that is not told.
+        learning_rate : float, optional
+            To train on; by default the graph's, or 0.001 where that is not told.
 
         Raises
         ------
         FileNotFoundError
             There is no save.
         ValueError
-            The save is damaged, or of another class.
+            The save is damaged or of another class; or the checkpoint is of no autoencoder that
+            this project has, or too little is known of it.
         """
-        prefix, manifest = checkpoints.newest(path)
-        options = {"checkpoint": checkpoint, "corruption": corruption, "config": config}
-        return cls._from_save(prefix, manifest, **options)
+        options: dict[str, Any] = {
+            **{"checkpoint": checkpoint, "corruption": corruption, "config": config}
+        }
+        told = activation, scope, loss, learning_rate
+        if checkpoints.has_saves(path) or (found := tensorflow1.find(path)) is None:
+            if any(option is not None for option in told):
+                raise ValueError(
+                    f"{path} is no checkpoint of TensorFlow 1, for which activation, scope, loss "
+                    "and learning_rate are"
+                )
+            return cls._from_save(*checkpoints.newest(path), **options)
+        name, parameters, _ = recognized = tensorflow1.recognize(found, *told)
+        kind = models.CLASSES[name].load_class()
+        if not issubclass(kind, cls):
+            raise ValueError(f"{path} is of class {name}, not {cls.__name__}: use {name}.load")
+        values = recognized.values(found)
+        model = kind._of_parameters(parameters, **options)
+        variables.write(model.session, values)
+        model._state = TrainingState.by_hand(model.seed)
+        return model
 
     @classmethod
     def _from_save(
@@ -773,7 +836,7 @@ class Autoencoder:
     def _require_trained(self) -> TrainingState:
         self._require_open()
         if self._state is None and self._changed_by_hand():
-            self._state = TrainingState(1, 0, 1, epochs=0, seed=self.seed, compiled=False)
+            self._state = TrainingState.by_hand(self.seed)
         if self._state is None:
             name = type(self).__name__
             raise RuntimeError(f"this model is not trained: call train(data), or {name}.load(path)")

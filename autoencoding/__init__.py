@@ -19,7 +19,7 @@ if TYPE_CHECKING:
     from autoencoding.models.denoising import DenoisingAutoencoder
     from autoencoding.models.stacked import StackedAutoencoder
     from autoencoding.models.variational import VariationalAutoencoder
-    from autoencoding.reports.evaluation import evaluate
+    from autoencoding.reports.evaluation import evaluate, row_errors
 
 __all__ = [
     "Autoencoder",
@@ -34,6 +34,7 @@ __all__ = [
     "evaluate",
     "load",
     "report",
+    "row_errors",
     "scorer",
 ]
 
@@ -45,6 +46,7 @@ _MODULES = {
     "evaluate": "autoencoding.reports.evaluation",
     "load": "autoencoding.models",
     "report": "autoencoding.estimators.reporting",
+    "row_errors": "autoencoding.reports.evaluation",
     "scorer": "autoencoding.estimators.scorer",
 }
 

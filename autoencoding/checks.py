@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import difflib
+import inspect
 import math
 import operator
-from collections.abc import Collection, Sequence
+import warnings
+from collections.abc import Callable, Collection, Sequence
 from typing import Any
 
 import numpy as np
@@ -52,6 +55,39 @@ def number(
             f"{name} must be finite as float32, {within}".rstrip(", ") + f", got {_shown(value)}"
         )
     return float(value)
+
+
+def learning_rate(value: Any) -> float:
+    """Check a learning rate; warn of one that may be a batch size, as other editions order them."""
+    rate = number("learning_rate", value, above=0)
+    if rate >= 1:
+        warnings.warn(
+            f"a learning_rate of {rate:g} is unusually large: if it is the batch size of the first "
+            f"edition or of chapter 12, write train(data, batch_size={rate:g})",
+            stacklevel=4,
+        )
+    return rate
+
+
+def no_others(
+    owner: type, further: tuple[Any, ...], unknown: dict[str, Any], method: Callable[..., Any]
+) -> None:
+    """Raise a TypeError for arguments that a class does not have, with where they belong."""
+    names = list(inspect.signature(owner).parameters)
+    if further:
+        raise TypeError(
+            f"{owner.__name__} takes {', '.join(names[:4])} in this order, and all others by name, "
+            f"got {further} too; a batch size is train's: train(data, batch_size=10)"
+        )
+    for name, value in unknown.items():
+        if name in inspect.signature(method).parameters:
+            where = f"it is {method.__name__}'s: {method.__name__}(data, {name}={value!r:.40})"
+        else:
+            close = difflib.get_close_matches(name, names, 1)
+            where = (
+                f"did you mean {close[0]}?" if close else f"its arguments are {', '.join(names)}"
+            )
+        raise TypeError(f"{owner.__name__} has no argument {name!r}: {where}")
 
 
 def _shown(value: Any) -> str:

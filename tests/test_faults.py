@@ -168,6 +168,7 @@ def test_row_17_extreme_log_variances_stay_finite(extreme):
         assert all(np.isfinite(value).all() for value in variables.read(ae.session).values())
 
 
+@pytest.mark.filterwarnings("ignore:a learning_rate of")
 def test_row_18_weights_lost_in_the_last_step_are_not_kept(iris):
     with Autoencoder(4, 1, 1, 3e38, network=Dense(code="linear"), scaling=None, seed=0) as ae:
         with pytest.raises(FloatingPointError, match="not finite after 1 steps; the model is kept"):

@@ -1,4 +1,4 @@
-"""The installed command: `autoencoding iris`, `autoencoding images`, `autoencoding table`."""
+"""The installed command: `autoencoding iris`, `images`, `table` and `inspect`."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ COMMANDS = {
     "iris": "the chapter's autoencoder on Iris",
     "images": "CIFAR-10, MNIST, or a folder of images of your own",
     "table": "a table of your own: codes, outliers and their causes",
+    "inspect": "the variables of a checkpoint, this project's or TensorFlow 1's",
 }
 
 
@@ -25,9 +26,9 @@ def main(argv: Sequence[str] | None = None) -> None:
         epilog="\n".join(f"  {name:8}{text}" for name, text in COMMANDS.items()),
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
-    parser.add_argument("command", choices=COMMANDS, help="what to train on")
+    parser.add_argument("command", choices=COMMANDS, help="what to do, or to train on")
     command = parser.parse_args(argv[:1]).command
-    module = {"iris": "iris", "images": "images", "table": "tables"}[command]
+    module = {"table": "tables", "inspect": "inspection"}.get(command, command)
     with arguments.stopped_by_signals():
         importlib.import_module(f"autoencoding.cli.{module}").main(
             argv[1:], prog=f"autoencoding {command}"

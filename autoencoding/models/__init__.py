@@ -118,7 +118,7 @@ def create(model: str, shape: Sequence[int], hidden_dim: int, **options: Any) ->
 
 
 def load(path: str | os.PathLike[str], **options: Any) -> Autoencoder:
-    """Load the newest complete save in a folder, whatever its class.
+    """Load the newest complete save in a folder, or TensorFlow 1's checkpoint, of any class.
 
     Parameters
     ----------
@@ -131,9 +131,12 @@ def load(path: str | os.PathLike[str], **options: Any) -> Autoencoder:
     FileNotFoundError, ValueError
         As `Autoencoder.load`; or the class is not in `MODELS`.
     """
+    from autoencoder import Autoencoder
     from autoencoding.saving import checkpoints
 
-    return from_save(*checkpoints.newest(path), **options)
+    if checkpoints.has_saves(path):
+        return from_save(*checkpoints.newest(path), **options)
+    return Autoencoder.load(path, **options)
 
 
 def from_save(prefix: Path, manifest: dict[str, Any], **options: Any) -> Autoencoder:

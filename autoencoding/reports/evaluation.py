@@ -147,13 +147,18 @@ def evaluate(
     return replace(evaluation, diagnosis=diagnosis)
 
 
-def _require_baselines(model: Autoencoder) -> None:
-    """Raise a RuntimeError if a model was only trained by hand, without `train`."""
+def _knows_baselines(model: Autoencoder) -> bool:
+    """Return whether a model was trained by `train`, which finds mean and PCA of the data."""
     state = model._require_trained()
     if state.n_rows > 1 or state.epochs:
-        return
+        return True
     values = variables.read(model.session)
-    if not any(np.any(own) for name, own in values.items() if name.startswith("ruler/")):
+    return any(np.any(own) for name, own in values.items() if name.startswith("ruler/"))
+
+
+def _require_baselines(model: Autoencoder) -> None:
+    """Raise a RuntimeError if a model was only trained by hand, without `train`."""
+    if not _knows_baselines(model):
         raise RuntimeError(
             "this model was trained by train_op alone, and knows neither mean nor PCA of its data: "
             "compare reconstruct(data) with the data yourself, or train(data)"
@@ -182,11 +187,13 @@ def row_errors(
     -------
     dict of arrays of float64, shape [n]
         In the units of the scaling, squared: of this 'model', of the 'mean' of the training
-        targets, and of their 'pca' of `hidden_dim` components.
+        targets, and of their 'pca' of `hidden_dim` components. Of a model that was not trained by
+        `train`, such as one of TensorFlow 1's checkpoints, those of the 'model' alone.
     """
+    names = ("model", "mean", "pca") if _knows_baselines(model) else ("model",)
     chunks = [
         {name: np.mean(np.square(part), axis=1) for name, part in chunk.items()}
-        for chunk in residuals(model, data, target, condition)
+        for chunk in residuals(model, data, target, condition, names)
     ]
     return {name: np.concatenate([chunk[name] for chunk in chunks]) for name in chunks[0]}
 

@@ -31,4 +31,4 @@ def test_each_command_has_its_own_help(name, capsys):
 def test_other_commands_are_refused(options, capsys):
     with pytest.raises(SystemExit, match="2"):
         command.main(options)
-    assert "usage: autoencoding [-h] {iris,images,table}" in capsys.readouterr().err
+    assert "usage: autoencoding [-h] {iris,images,table,inspect}" in capsys.readouterr().err
