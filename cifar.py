@@ -1,7 +1,7 @@
 """CIFAR-10: the official archive or folder in, arrays out.
 
 The files are Python 2 pickles, and a pickle may run anything when it is read the usual way:
-`autoencoding/saving/safe_pickle.py` reads them as the plain data that they should be.
+`autoencoding/saving/safe_pickle.py` reads them, and what is pickled again of them, as plain data.
 """
 
 from __future__ import annotations
@@ -62,8 +62,7 @@ class Cifar:
         ValueError
             If there is no such class; the message lists the names.
         """
-        names = enumerate(self.label_names)
-        numbers = {key: i for i, name in names for key in (name, i, str(i))}
+        numbers = {key: i for i, name in enumerate(self.label_names) for key in (name, i, str(i))}
         if label not in numbers:
             expected = ", ".join(self.label_names)
             raise ValueError(f"label must be one of {expected}, or its number; got {label!r}")
@@ -108,7 +107,8 @@ def unpickle(file: File, name: str = "") -> dict[str, Any]:
     Parameters
     ----------
     file : path or seekable binary file
-        ``data_batch_1`` to ``data_batch_5``, ``test_batch`` or ``batches.meta``.
+        ``data_batch_1`` to ``data_batch_5``, ``test_batch`` or ``batches.meta``, as they are or
+        pickled again: by any protocol, with keys of text or bytes, and labels in an array.
     name : str, optional
         What errors call the file.
 
@@ -125,13 +125,17 @@ def unpickle(file: File, name: str = "") -> dict[str, Any]:
     """
     if isinstance(file, (str, os.PathLike)):
         with open(file, "rb") as opened:
-            return unpickling.load(opened, str(file))
-    return unpickling.load(file, name or str(getattr(file, "name", "the open file")))
+            return unpickle(opened, str(file))
+    content = unpickling.load(file, name or str(getattr(file, "name", "the open file")))
+    return {k: unpickling.listed(v) if k == "labels" else v for k, v in content.items()}
 
 
 def read_batch(file: File, name: str = "") -> tuple[NDArray[np.uint8], NDArray[np.int64]]:
     """Read images [n, 3072] and labels [n] of a batch; arguments and errors are `unpickle`'s."""
     batch, name = unpickle(file, name), name or str(file)
+    if "fine_labels" in batch:
+        told = "is a batch of CIFAR-100, which has 'fine_labels'; this reads CIFAR-10"
+        raise DamagedError(f"{name}: {told}: give {FOLDER}")
     data, labels = batch.get("data"), batch.get("labels")
     if not isinstance(data, np.ndarray) or (data.dtype, data.shape[1:]) != (np.uint8, (3072,)):
         raise DamagedError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")
@@ -170,14 +174,11 @@ def grayscale(a: NDArray[Any], method: str = "mean") -> NDArray[np.float32]:
         If the shape or the method is another.
     """
     planes = _planes(a)  # [n, 3, 1024]
-    gray: NDArray[np.float32]  # [n, 1024]
     if method == "mean":
-        gray = planes.mean(axis=1, dtype=np.float32)
-    elif method == "luma":
-        gray = np.einsum("npk,p->nk", planes, LUMA, dtype=np.float32, casting="same_kind")
-    else:
+        return planes.mean(axis=1, dtype=np.float32)  # [n, 1024]
+    if method != "luma":
         raise ValueError(f"method must be 'mean' or 'luma', got {method!r}")
-    return gray
+    return np.einsum("npk,p->nk", planes, LUMA, dtype=np.float32, casting="same_kind")  # [n, 1024]
 
 
 def images(rows: NDArray[Any]) -> NDArray[Any]:
@@ -218,9 +219,8 @@ def _opened(path: Path) -> Iterator[list[tuple[IO[bytes], str]]]:
     with ExitStack() as stack:
         files: dict[str, IO[bytes]] = {}
         if path.is_dir():
-            for name in FILES:
-                if (path / name).is_file():
-                    files[name] = stack.enter_context(open(path / name, "rb"))
+            present = [name for name in FILES if (path / name).is_file()]
+            files = {name: stack.enter_context(open(path / name, "rb")) for name in present}
         elif path.exists():
             files = _members(path, stack)
         missing = [name for name in FILES if name not in files]

@@ -3,7 +3,8 @@
     make fuzz                                # 150,000 cases; the last lines have the counts
     make fuzz ARGS="--first 4711 --count 1"  # one of them again
 
-Two cases of three are batches and archives of CIFAR-10, the rest photographs and MNIST.
+Two cases of three are batches of CIFAR-10, as they are and pickled again, and archives of them, the
+rest photographs and MNIST.
 
 Each case takes one sound data set, damages one of its files, and reads it: it is loaded, or refused
 with the documented error, in one line that names the file. Anything else is a surprise: another
@@ -35,7 +36,7 @@ from typing import NamedTuple
 
 import numpy as np
 import PIL
-from cifar_files import write_archive, write_folder
+from cifar_files import pickle_folder_again, write_archive, write_folder
 from PIL import Image
 
 import cifar
@@ -46,7 +47,7 @@ PIXELS = 4_000_000  # that a photograph may claim to have; Pillow's own limit al
 MEGABYTES = 150  # that a process may need at its highest, over all cases, beside what it is itself
 WORKERS = 2
 AT_ONCE = 500  # cases handed to a worker
-CIFAR = ("batch", "archive")
+CIFAR = ("batch", "again", "archive")
 
 Damage = Callable[[bytes, random.Random], bytes]
 
@@ -158,8 +159,11 @@ def targets(folder: Path) -> dict[str, Target]:
     batches, _ = write_folder(folder, rows=1)
     archive = write_archive(batches, folder / "cifar.tar.gz")
     members = [*sorted(batches.iterdir())]
+    again, _ = write_folder(folder / "again", rows=1)
+    pickle_folder_again(again)
     found = {
         "batch": Target(cifar.load, batches, members, cifar.DamagedError, damaged),
+        "again": Target(cifar.load, again, sorted(again.iterdir()), cifar.DamagedError, damaged),
         "archive": Target(cifar.load, archive, [archive], cifar.DamagedError, damaged_tar),
     }
     generator = np.random.default_rng(0)

@@ -1,14 +1,12 @@
 """Files of TensorFlow 1 that are damaged, foreign or hostile are refused in bounded memory."""
 
-import os
 import tracemalloc
-from pathlib import Path
 
 import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
-from old_graphs import ROWS, save
+from old_graphs import save
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 

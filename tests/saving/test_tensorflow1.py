@@ -87,7 +87,7 @@ TOLD = {
     "tied": {"activation": "tanh"},
     "kernels": {"activation": ["linear", "linear"], "loss": "mae"},
     "wider": {"activation": "softplus"},
-    **dict.fromkeys(["flattened", "shards", "shards of V1"], {"activation": "tanh"}),
+    **{kind: {"activation": "tanh"} for kind in ("flattened", "shards", "shards of V1")},
 }
 
 
