@@ -9,8 +9,9 @@ from processes import run_python
 
 from autoencoder import Autoencoder
 from autoencoding import checks
+from autoencoding.models.stacked import StackedAutoencoder
 from autoencoding.parts import variables
-from autoencoding.parts.networks import Dense
+from autoencoding.parts.networks import Convolutional, Dense
 from autoencoding.parts.scaling import DEVIATIONS
 from autoencoding.reports.evaluation import row_errors
 
@@ -173,6 +174,82 @@ def test_the_listings_behaviour_is_reachable(iris):
         assert not b2.any()
         history = ae.train(np.random.default_rng(0).normal(size=(20, 100)), verbose=False)
         assert history["learning_rate"] == [0.001] * 3
+
+
+def test_other_orders_of_arguments_are_told_where_they_belong():
+    with pytest.warns(UserWarning, match=r"learning_rate of 10 .* train\(data, batch_size=10\)"):
+        Autoencoder(4, 1, 500, 10).close()
+    with pytest.raises(TypeError, match=r"in this order.* got \(0.001,\).*batch_size=10"):
+        Autoencoder(4, 1, 500, 10, 0.001)
+    for kind in (Autoencoder, StackedAutoencoder):
+        with pytest.raises(
+            TypeError, match=r"'batch_size': it is train's: train\(data, batch_size=7"
+        ):
+            kind(4, 1, batch_size=7)
+    with pytest.raises(TypeError, match="no argument 'hiden_dim': did you mean hidden_dim"):
+        Autoencoder(4, 1, hiden_dim=2)
+    with pytest.raises(TypeError, match="no argument 'cats': its arguments are input_dim, hidden"):
+        Autoencoder(4, 1, cats=2)
+
+
+ELU = lambda x: np.where(x > 0, x, np.expm1(np.minimum(x, 0)))  # noqa: E731
+RAW = {
+    "global": {},
+    "feature": {"scaling": "feature"},
+    "robust": {"scaling": "robust"},
+    "unscaled": {"scaling": None},
+    "range": {"scaling": {"name": "range", "low": -1e3, "high": 1e3}},
+    "far": {},
+    "stack": {"network": Dense((8, 6), code="linear")},
+    "tied": {"network": Dense((8,), code="linear", tied=True)},
+    "condition": {"condition_dim": 3},
+    "another target": {"target_dim": 2, "scaling": "feature"},
+}
+
+
+@pytest.mark.parametrize("kind", RAW)
+def test_raw_weights_are_the_listings_formula_on_raw_rows(kind):
+    generator = np.random.default_rng(0)
+    data = generator.normal(size=(60, 10)) @ generator.normal(size=(10, 10)) + 50
+    data += 1e8 * (kind == "far")
+    condition = np.arange(60) % 3 if kind == "condition" else None
+    with Autoencoder(10, 3, epoch=20, seed=0, checkpoint=None, **RAW[kind]) as ae:
+        target = data[:, :2] * 1e3 if kind == "another target" else None
+        ae.train(data, target=target, condition=condition, verbose=False)
+        raw, layers = ae.raw_weights, ae.network.layers
+        hidden, made = data, []
+        if condition is not None:
+            hidden = np.concatenate([data, np.eye(3)[condition]], axis=1)
+        bends = [*[ELU] * len(layers), np.asarray if layers else np.tanh, *[ELU] * len(layers)]
+        for scope, bend in zip(ae.network.scopes, [*bends, np.asarray], strict=True):
+            if scope == "decode" and condition is not None:
+                hidden = np.concatenate([hidden, np.eye(3)[condition]], axis=1)
+            hidden = bend(hidden @ raw[f"{scope}/weights"] + raw[f"{scope}/biases"])
+            made.append(hidden)
+        for ours, theirs in (
+            (ae.encode(data, condition), made[len(layers)]),
+            (ae.reconstruct(data, condition), made[-1]),
+        ):
+            assert theirs.dtype == np.float64
+            assert np.abs(ours - theirs).max() <= 1e-6 * np.abs(theirs).max()
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"network": Convolutional((2, 5, 1), filters=(2,))}, "dense network, got Convolutional"),
+        ({"network": Dense(output="sigmoid")}, "need a linear output"),
+        ({"loss": "bce", "scaling": {"name": "range"}}, "need a linear output"),
+    ],
+)
+def test_raw_weights_that_there_are_not_are_refused(options, message):
+    data = np.random.default_rng(0).random((20, 10))
+    with Autoencoder(10, 3, epoch=1, seed=0, checkpoint=None, **options) as ae:
+        with pytest.raises(RuntimeError, match="not trained"):
+            _ = ae.raw_weights
+        ae.train(data, verbose=False)
+        with pytest.raises(ValueError, match=message):
+            _ = ae.raw_weights
 
 
 def test_a_target_of_another_width_is_learned():

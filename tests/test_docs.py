@@ -8,6 +8,7 @@ from pathlib import Path
 
 import nbformat
 import numpy as np
+import old_graphs
 import pytest
 import tensorflow as tf
 from cifar_files import write_folder
@@ -122,6 +123,8 @@ def run_command(words, folder):
     if program == "python":
         script, *arguments = arguments
     options = dict(itertools.pairwise(arguments))
+    if arguments[0] == "inspect":
+        old_graphs.save(arguments[1])
     for name in ("--load", "--start-from"):
         if name in options and not Path(options[name]).exists():
             of_days = "days" in f"{options.get('--data')} {options.get('--score')}"

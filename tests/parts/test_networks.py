@@ -109,7 +109,30 @@ def test_a_stack_is_its_layers_and_their_mirror_image(layers, code, tied):
         assert network.part.multiplications(5, 3, 4) == sum(weights.values())
 
 
+def test_a_decoder_and_activations_of_its_own():
+    bends = ("sigmoid", "relu", "tanh")
+    network = dense(5, 2, 5, layers=(4, 3), activation=bends, code="softplus", decoder=(6,))
+    rows = np.random.default_rng(0).normal(size=(10, 5))
+    with session_of(network) as (session, x, *outputs):
+        values, results = variables.read(session), session.run(outputs, {x: rows})
+    hidden, made = rows, []
+    assert network.part.scopes == [
+        *("encode/hidden_1", "encode/hidden_2", "encode", "decode/hidden_1", "decode")
+    ]
+    for scope, name in zip(
+        network.part.scopes, (*bends[:2], "softplus", "tanh", "linear"), strict=True
+    ):
+        hidden = BY_HAND[name](hidden @ values[f"{scope}/weights"] + values[f"{scope}/biases"])
+        made.append(hidden)
+    assert results[0] == pytest.approx(made[2], rel=1e-4, abs=1e-5)
+    assert results[1] == pytest.approx(made[4], rel=1e-4, abs=1e-5)
+    sizes = sum(v.size for name, v in values.items() if name.endswith("weights"))
+    assert network.part.multiplications(5, 2, 5) == sizes
+
+
 def test_only_one_layer_each_way_has_an_affine_decoder():
+    assert Dense((5,), decoder=()).affine_decoder
+    assert not Dense((), decoder=(5,)).affine_decoder
     assert Dense().affine_decoder
     assert not Dense((5,)).affine_decoder
     assert not Dense(output="sigmoid").affine_decoder
@@ -121,6 +144,9 @@ def test_only_one_layer_each_way_has_an_affine_decoder():
         (Dense, {"layers": (0,)}, ValueError),
         (Dense, {"layers": (2.5,)}, TypeError),
         (Dense, {"activation": "gelu"}, ValueError),
+        (Dense, {"activation": ("elu", "tanh"), "layers": (3,), "decoder": ()}, ValueError),
+        (Dense, {"decoder": (0,)}, ValueError),
+        (Dense, {"tied": True, "layers": (3,), "decoder": (4,)}, ValueError),
         (Dense, {"code": "gelu"}, ValueError),
         (Dense, {"output": "gelu"}, ValueError),
         (Dense, {"initial": "he"}, ValueError),

@@ -6,11 +6,13 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow.compat.v1 as tf1
-from old_graphs import save
+from old_graphs import ROWS, chain, save
+from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 from tensorflow.core.protobuf.tensor_bundle_pb2 import BundleEntryProto, BundleHeaderProto
 from tensorflow.core.util.saved_tensor_slice_pb2 import SavedTensorSlices
 
 from autoencoder import Autoencoder
+from autoencoding.parts.networks import Dense
 from autoencoding.saving import tensorflow1
 from autoencoding.saving.tensorflow1 import tables
 
@@ -86,7 +88,7 @@ HOSTILE = {
     "no dtype": (bundle(BundleEntryProto(dtype=99).SerializeToString()), "damaged"),
     "partitions": (bundle(entry([6, 3], 72, slices=[{}, {}])), "partitioned"),
     "a long key": (bundle(WEIGHTS[0], (b"k" * 5000, b"")), "beyond its block"),
-    "no text": (bundle(WEIGHTS[0], (b"\xff\xfe", entry([1], 4))), "damaged"),
+    "no text": (bundle(WEIGHTS[0], (b"\xff\n", entry([1], 4))), r"of no dense layer(?s:.*)xff"),
     "no checksum of values": (bundle(WEIGHTS[0]), "checksum of .* is wrong"),
     "nothing": (table([HEADER]), "no dense layers|other layers"),
     "no blocks": (table(), "no dense layers|other layers|damaged"),
@@ -143,7 +145,7 @@ def test_the_file_that_names_a_checkpoint_can_not_lead_out_of_its_folder(named, 
         Autoencoder.load(tmp_path / "given")
 
 
-@pytest.mark.filterwarnings("ignore:.*begun anew", "ignore:.*another loss")
+@pytest.mark.filterwarnings("ignore:.* opens, but its graph")
 @pytest.mark.parametrize("file", ["index", "data-00000-of-00001", "meta"])
 @pytest.mark.parametrize("version", [tf1.train.SaverDef.V2, tf1.train.SaverDef.V1])
 def test_a_bit_that_was_turned_is_found_or_changes_nothing(file, version, tmp_path):
@@ -189,28 +191,93 @@ def test_a_foreign_checkpoint_is_refused_in_a_short_list(tmp_path):
             (tmp_path / "model.meta").unlink(missing_ok=True)
 
 
+def graph(**rates):
+    """A graph of two layers, whose optimizer's constants are other nodes: (operation, inputs)."""
+    nodes = {
+        "x": ("Placeholder", []),
+        "encode/weights": ("VariableV2", []),
+        "decode/weights": ("VariableV2", []),
+        "first": ("MatMul", ["x", "encode/weights"]),
+        "second": ("MatMul", ["first", "decode/weights"]),
+        "step": ("ApplyRMSProp", ["encode/weights", "ms", "mom", *["c"] * 4]),
+        **rates,
+    }
+    made = MetaGraphDef()
+    for name, (operation, inputs) in nodes.items():
+        made.graph_def.node.add(name=name, op=operation, input=inputs)
+    return made.SerializeToString()
+
+
+GRAPHS = {
+    "a loop": graph(c=("Cast", ["c"])),
+    "no inputs": graph(second=("MatMul", ["first"])),
+    "no names": graph(save=("SaveV2", [])),
+    "no graph": b"\xff" * 100,
+}
+
+
+@pytest.mark.parametrize("kind", GRAPHS)
+def test_a_forged_graph_is_refused(kind, tmp_path):
+    data = bytes(144)
+    (tmp_path / "m.index").write_bytes(bundle(entry([6, 3], 72, crc32c=ZEROS)))
+    (tmp_path / "m.data-00000-of-00001").write_bytes(data)
+    (tmp_path / "m.meta").write_bytes(graph(step=("NoOp", [])))
+    with Autoencoder.load(tmp_path / "m") as ae:
+        assert ae.network == Dense(code="linear")
+    (tmp_path / "m.meta").write_bytes(GRAPHS[kind])
+    with pytest.raises(ValueError, match=r"m\.meta is damaged"):
+        Autoencoder.load(tmp_path / "m")
+
+
+CODE, OUTPUT = (3, (None, None), "tanh"), (6, (None, None), "sigmoid")
+
+
+def altered(layers, before=tf.identity, after=tf.identity):
+    def build(x):
+        code, output = chain(before(x), layers, 0)
+        return code, after(output)
+
+    return build
+
+
 REFUSED = {
-    "a classifier": ([(5, (None, None), "relu"), (2, (None, None), "linear")], "dense layers"),
-    "an activation": ([(3, (None, None), "selu"), (6, (None, None), "linear")], "by Selu"),
-    "leaky": ([(3, (None, None), "tanh"), (6, (None, None), "leaky_relu")], "by LeakyRelu"),
+    "a classifier": (
+        altered([CODE, (2, *OUTPUT[1:])], after=lambda y: tf.tile(y, [1, 3])),
+        "dense",
+    ),
+    "selu": (altered([(3, (None, None), "selu"), OUTPUT]), "Selu after Variable is none of"),
+    "leaky": (altered([CODE, (6, (None, None), "leaky_relu")]), "LeakyRelu after Variable_2"),
+    "a product": (altered([CODE, OUTPUT], after=lambda y: 255.0 * y), "sigmoid and Mul after"),
+    "a quotient": (altered([CODE, OUTPUT], before=lambda x: x / 255), "go through RealDiv, Sub"),
+    "noise": (altered([CODE, OUTPUT], before=lambda x: x + 0.1), "go through AddV2, Sub"),
 }
 
 
 @pytest.mark.parametrize("kind", REFUSED)
 def test_other_networks_are_refused_by_name(kind, tmp_path):
-    layers, message = REFUSED[kind]
-    build = None
-    if kind == "a classifier":
-
-        def build(x):
-            from old_graphs import chain
-
-            code, output = chain(x, layers, 0)
-            return code, tf.concat([output] * 3, axis=1)
-
-    save(tmp_path / "model", layers, build=build, loss="mse")
-    with pytest.raises(ValueError, match=f"(?s){message}.*Variable "):
+    build, message = REFUSED[kind]
+    save(tmp_path / "model", build=build, loss="mse")
+    with pytest.raises(ValueError, match=f"(?s){message}.*  Variable "):
         Autoencoder.load(tmp_path / "model")
+
+
+OTHERWISE = {
+    "descent": ({"optimizer": "descent"}, "the optimizer, which begins anew as rmsprop$"),
+    "constants": ({"optimizer": "other"}, "the optimizer, which begins anew as rmsprop$"),
+    "loss": ({"loss": "rows"}, "the loss, which becomes rmse$"),
+    "biases": ({"layers": [(3, (None, ""), "tanh"), (6, (None, ""), "linear")]}, "biases, which"),
+}
+
+
+@pytest.mark.parametrize("kind", OTHERWISE)
+def test_how_training_will_differ_is_said(kind, tmp_path):
+    options, message = OTHERWISE[kind]
+    made = save(tmp_path / "model", **options)
+    with (
+        pytest.warns(UserWarning, match=f"train on in another way: {message}"),
+        Autoencoder.load(tmp_path / "model") as ae,
+    ):
+        assert ae.encode(ROWS) == pytest.approx(made.code, abs=1e-6)
 
 
 def test_values_that_are_not_finite_are_refused(tmp_path):

@@ -26,7 +26,7 @@ from autoencoding.saving.tensorflow1 import tables
 STATE = "checkpoint"  # the file in which a Saver notes its newest checkpoint
 LARGEST_STATE = 2**20  # bytes
 FILES = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$|-\d{5}-of-\d{5}$")
-VALUES = {"float16": "half_val", "float32": "float_val", "float64": "double_val"}  # in V1's tables
+VALUES = {"float16": "half_val", "float32": "float_val", "float64": "double_val"}  # of V1's dtypes
 
 
 class Variable(NamedTuple):
@@ -62,7 +62,7 @@ class Checkpoint(NamedTuple):
         """
         wanted = {name: self.variables[name] for name in names}
         for name, variable in wanted.items():
-            if variable.dtype not in (*VALUES, "bfloat16"):
+            if variable.dtype not in VALUES:
                 raise ValueError(f"{self.prefix}: {name} is {variable}, not of real numbers")
         read = self._of_v2(wanted) if _is_v2(self.prefix) else self._of_v1(wanted)
         for name, values in read.items():
@@ -158,7 +158,8 @@ def _variables(paths: list[Path], is_v2: bool) -> dict[str, Variable]:
         for key, value in tables.entries(path):
             if is_v2 and key and key[0]:  # keys of slices begin with 0
                 entry = _message(BundleEntryProto, value, path)
-                found[_name(key, path)] = _variable(entry.shape, entry.dtype, path, entry)
+                name = key.decode(errors="backslashreplace")
+                found[name] = _variable(entry.shape, entry.dtype, path, entry)
             elif not is_v2:
                 for listed in _message(SavedTensorSlices, value, path).meta.tensor:
                     found[listed.name] = _variable(listed.shape, listed.type, path)
@@ -171,13 +172,6 @@ def _message(kind: Any, content: bytes, path: Path) -> Any:
     try:
         return kind.FromString(content)
     except DecodeError as error:
-        raise ValueError(f"{path} is damaged: {error}") from None
-
-
-def _name(key: bytes, path: Path) -> str:
-    try:
-        return key.decode()
-    except UnicodeDecodeError as error:
         raise ValueError(f"{path} is damaged: {error}") from None
 
 

@@ -18,7 +18,7 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-LARGEST = 2**28  # bytes of the file of a graph
+LARGEST = 2**26  # bytes of the file of a graph
 MOST = 100  # layers in a chain, and chains
 
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
@@ -56,7 +56,7 @@ class Layer(NamedTuple):
 
 
 class Training(NamedTuple):
-    """How layers are trained; None where there is no graph, and '' where it is another way."""
+    """How layers are trained; None where nothing tells it, and '' where it is another way."""
 
     loss: str | None = None
     optimizer: str | None = None
@@ -99,6 +99,12 @@ class Graph:
                 kept = {v: n.decode() for v, n in zip(own, names, strict=False) if v not in known}
                 self.saved |= {v: name for v, name in kept.items() if v and name in known}
 
+    def after_inputs(self) -> str:
+        """Return the operations that the inputs go through first, as text."""
+        starts = [node.name for node in self.nodes.values() if node.op in INPUTS]
+        found = {node.op for start in starts for node, _ in self._uses(start)}
+        return ", ".join(sorted(found - {"PlaceholderWithDefault", "RestoreV2", "SaveV2", "Shape"}))
+
     def chains(self) -> list[list[Layer]]:
         """Return the layers that follow each input of the graph, one after the other."""
         starts = [node.name for node in self.nodes.values() if node.op in INPUTS]
@@ -106,22 +112,19 @@ class Graph:
         return [list(chain) for chain in dict.fromkeys(itertools.islice(found, MOST)) if chain]
 
     def training(self, chain: list[Layer]) -> Training:
-        """Return how the layers of a chain are trained."""
-        loss = self._loss(self.outputs[chain[-1].weights])
+        """Return how the layers of a chain are trained, if they are."""
         for node in self.nodes.values():
             _, applied, name = node.op.partition("Apply")
-            if (
-                applied
-                and name in OPTIMIZERS
-                and self._variable(node.input[0])[0] == chain[0].weights
-            ):
-                optimizer, rate, constants = OPTIMIZERS[name]
-                known = all(
-                    np.float32(self._constant(node.input[place]) or 0) == np.float32(value)
-                    for place, value in constants.items()
-                )
-                return Training(loss, optimizer if known else "", self._constant(node.input[rate]))
-        return Training(loss, "")
+            if not applied or self._variable(node.input[0])[0] != chain[0].weights:
+                continue
+            loss = self._loss(self.outputs[chain[-1].weights])
+            if name not in OPTIMIZERS:
+                return Training(loss, "")
+            optimizer, rate, constants = OPTIMIZERS[name]
+            its = [self._constant(node.input[place]) or 0 for place in constants]
+            known = np.allclose(its, [*constants.values()], rtol=1e-6, atol=0)
+            return Training(loss, optimizer if known else "", self._constant(node.input[rate]))
+        return Training()
 
     def _layers_after(self, tensor: str, most: int) -> Iterator[list[Layer]]:
         """Yield the chains of layers that begin at a tensor; an empty one if there is none."""
@@ -163,14 +166,23 @@ class Graph:
     def _activations(self, output: str) -> list[tuple[str, str]]:
         """Return the activations of a layer, which is linear without, and their outputs.
 
-        One that this project does not know has the name of its operation.
+        One that this project does not know has the name of its operation, and one that is bent
+        again, such as by a product with 255, of both.
         """
-        active = [
-            (ACTIVATIONS.get(node.op, node.op), node.name)
-            for node, place in self._uses(output)
-            if node.op in (*ACTIVATIONS, *UNKNOWN) and self._is_of_one(node, place)
-        ]
-        return active or [("linear", output)]
+        return [
+            (" and ".join([ACTIVATIONS.get(node.op, node.op), *self._bent(node.name)]), node.name)
+            for node in self._bent(output).values()
+        ] or [("linear", output)]
+
+    def _bent(self, tensor: str) -> dict[str, NodeDef]:
+        """Return the operations that a tensor alone goes through, and are no error, by kind."""
+        return {
+            node.op: node
+            for node, place in self._uses(tensor)
+            if node.op in (*ACTIVATIONS, *UNKNOWN)
+            and self._is_of_one(node, place)
+            and not GRADIENTS(node.name)
+        }
 
     def _is_of_one(self, node: NodeDef, place: int) -> bool:
         """Return whether a node is a function of its input at a place alone."""
@@ -193,6 +205,8 @@ class Graph:
     def _constant(self, tensor: str) -> float | None:
         """Return the number that a tensor is, if it is a constant."""
         node = self.nodes.get(tensor.removesuffix(":0"))
+        if node is not None and node.op == "Cast":
+            return self._constant(node.input[0])
         if node is None or node.op != "Const" or node.attr["value"].tensor.tensor_shape.dim:
             return None
         return float(tf.make_ndarray(node.attr["value"].tensor))

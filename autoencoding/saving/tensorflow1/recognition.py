@@ -63,7 +63,7 @@ def recognize(
         else:
             chain, training = _of_names(checkpoint, scopes), Training()
         chain = _with_activations(chain, activation)
-    except (IndexError, KeyError, TypeError, UnicodeDecodeError) as error:
+    except (IndexError, KeyError, TypeError, RecursionError, UnicodeDecodeError) as error:
         raise ValueError(f"{checkpoint.meta} is damaged: {error!r}") from None
     except _UnknownError as error:
         raise ValueError(
@@ -72,8 +72,17 @@ def recognize(
     network, hidden_dim = _network(checkpoint, chain)
     sources = dict(_sources(network, chain))
     optimizer, slots = _slots(checkpoint, sources, training)
-    if slots and training.loss == "" and loss is None:
-        warnings.warn(f"{checkpoint.meta} has another loss: training on takes 'rmse'", stacklevel=3)
+    others = [
+        *["the optimizer, which begins anew as rmsprop"] * (training.optimizer == ""),
+        *["the loss, which becomes rmse"] * (training.loss == "" and loss is None),
+        *["biases, which some layers lack"] * any(layer.biases is None for layer in chain),
+    ]
+    if others and training.optimizer is not None:
+        warnings.warn(
+            f"{checkpoint.prefix} opens, but its graph would train on in another way: "
+            + "; ".join(others),
+            stacklevel=3,
+        )
     parameters = {
         "input_dim": _shape(checkpoint, chain[0])[0],
         "hidden_dim": hidden_dim,
@@ -93,7 +102,7 @@ def recognize(
 def listed(checkpoint: Checkpoint, most: int = SHOWN) -> str:
     """Return a line for each variable of a checkpoint, or for the first of many."""
     lines = [
-        f"  {name if name.isprintable() else repr(name)} {list(variable.shape)} {variable.dtype}"
+        f"  {name if name.isprintable() else repr(name)} {variable}"
         for name, variable in checkpoint.variables.items()
     ]
     return "\n".join([*lines[:most], *[f"  and {len(lines) - most} more"] * (len(lines) > most)])
@@ -127,7 +136,11 @@ def _of_graph(
         and _is_in(chain[0].weights, scopes)
     ]
     if not chains:
-        raise _UnknownError("its graph has no dense layers from a placeholder back to its width")
+        within = "" if scopes is None else f" in scope={scopes}"
+        raise _UnknownError(
+            "its graph has no dense layers from a placeholder back to its width"
+            f"{within}; placeholders go through {graph.after_inputs() or 'nothing'}"
+        )
     if len(chains) > 1:
         parents = [
             [layer.weights.rpartition("/")[0] or layer.weights for layer in chain]
@@ -172,7 +185,8 @@ def _order(name: str) -> tuple[int, list[Any]]:
 
 def _way(name: str) -> int:
     """Return 0 for the name of an encoder's variable, 2 for a decoder's, 1 for any other."""
-    return 0 if "enc" in name.lower() else 2 if re.search("dec|out", name.lower()) else 1
+    found = re.search(r"(?:^|[/_.])(enc|dec|out)", name.lower())
+    return 1 if found is None else 0 if found[1] == "enc" else 2
 
 
 def _is_told(names: Iterator[str]) -> bool:
@@ -217,8 +231,10 @@ def _with_activations(chain: list[Layer], given: str | Sequence[str] | None) -> 
                 "nothing tells its activations: give activation='tanh' (the chapter's) or another, "
                 "or a list of one for each layer, or put its .meta beside it"
             )
-        if name not in ACTIVATIONS or layer.activation not in (None, name):
-            raise _UnknownError(f"{layer.weights} is followed by {layer.activation or name}")
+        if layer.activation not in (None, name):
+            raise _UnknownError(f"{layer.weights} is followed by {layer.activation}, not by {name}")
+        if name not in ACTIVATIONS:
+            raise _UnknownError(f"{name} after {layer.weights} is none of {', '.join(ACTIVATIONS)}")
     return [layer._replace(activation=name) for layer, name in zip(chain, names, strict=True)]
 
 
@@ -272,8 +288,4 @@ def _slots(
             if training.optimizer in (None, optimizer):
                 return optimizer, slots
             break
-    if training.optimizer == "":
-        warnings.warn(
-            f"{checkpoint.prefix}: training goes on with an optimizer begun anew", stacklevel=4
-        )
     return training.optimizer or "rmsprop", {}
