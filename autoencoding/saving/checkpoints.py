@@ -91,14 +91,11 @@ def save(
     """
     folder = Path(folder).expanduser()
     for beside in folder.glob(f"model-*{UNFINISHED}"):
-        if _is_ours(beside):
-            _clear(beside)
+        _clear(beside)
     name = f"model-{1 + max(_numbers(folder), default=0)}"
     prefix = folder / f"{name}{UNFINISHED}" / name
     try:
-        manifests.write(
-            prefix, {"format": manifests.FORMAT, "files": {}}
-        )  # which tells whose folder it is
+        manifests.write(prefix, {"format": manifests.FORMAT, "files": {}})  # whose folder it is
         with session.graph.as_default(), quiet_logger():
             saver.save(session, str(prefix), write_meta_graph=False, write_state=False)
         if last is not None:
@@ -246,7 +243,10 @@ def _saves(folder: Path) -> set[int]:
         number
         for number in _numbers(folder)
         if (path := folder / f"model-{number}.json").is_file()
-        and (manifests.is_manifest(path) or state == _state_of(number))
+        and (
+            manifests.is_manifest(path)
+            or (state == _state_of(f"model-{number}") and not manifests.is_other(path))
+        )
     }
 
 
@@ -258,33 +258,29 @@ def _state(folder: Path) -> bytes:
         return file.read(200)
 
 
-def _state_of(number: int) -> bytes:
-    """Return TensorFlow's file `checkpoint` of a folder whose newest save this is."""
+def _state_of(name: str) -> bytes:
+    """Return TensorFlow's file `checkpoint` of a folder whose newest save has this name."""
     keys = ("model_checkpoint_path", "all_model_checkpoint_paths")
-    return "".join(f'{key}: "model-{number}"\n' for key in keys).encode()
+    return "".join(f'{key}: "{name}"\n' for key in keys).encode()
 
 
 def _note(folder: Path, prefix: Path) -> None:
     """Note a save as the newest in TensorFlow's file, unless that names other saves."""
     state, unfinished = folder / STATE, prefix.with_name(STATE)
-    if not state.exists() or _state(folder) in map(_state_of, _saves(folder)):
-        unfinished.write_bytes(_state_of(int(prefix.name.removeprefix("model-"))))
+    own = [_state_of(f"model-{number}") for number in _saves(folder)]
+    if not state.exists() or _state(folder) in own:
+        unfinished.write_bytes(_state_of(prefix.name))
         unfinished.replace(state)
 
 
-def _is_ours(beside: Path) -> bool:
-    """Return whether the folder of an unfinished save is one that a save here has made."""
-    name = beside.name.removesuffix(UNFINISHED)
-    return any(manifests.is_manifest(where / f"{name}.json") for where in (beside, beside.parent))
-
-
 def _clear(beside: Path) -> None:
-    """Remove the folder of a save, and what it moved out of it if it was not finished."""
+    """Remove the folder of an unfinished save, with all that the save has written."""
     name = beside.name.removesuffix(UNFINISHED)
-    if (beside / f"{name}.json").is_file():
-        manifests.remove_save(beside / f"{name}.json", beside.parent)
-    for path in beside.glob("*"):
-        if path.name.startswith(f"{name}.") or path.name == STATE:
+    if manifests.is_manifest(beside / f"{name}.json"):
+        manifests.remove_save(beside / f"{name}.json", beside.parent)  # what was moved already
+        for path in beside.glob(f"{name}.*"):
             path.unlink()
-    with contextlib.suppress(OSError):  # not there, or it has files of others
+    if _state(beside) == _state_of(name):
+        (beside / STATE).unlink()
+    with contextlib.suppress(OSError):  # it is not there, or has files of others
         beside.rmdir()

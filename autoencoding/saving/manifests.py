@@ -20,6 +20,15 @@ def is_manifest(path: Path) -> bool:
         return file.read(len(BEGINNING)) == BEGINNING
 
 
+def is_other(path: Path) -> bool:
+    """Return whether a file is JSON of another kind, such as somebody's metrics."""
+    try:
+        content = json.loads(path.read_bytes())
+    except (ValueError, RecursionError):
+        return False
+    return isinstance(content, dict) and bool(content) and "format" not in content
+
+
 def write(prefix: Path, manifest: dict[str, Any]) -> Path:
     """Write a manifest with its SHA-256, and the folder that it is in; return its path."""
     prefix.parent.mkdir(parents=True, exist_ok=True)

@@ -243,6 +243,12 @@ def test_files_of_others_are_left_as_they_are(content, model, tmp_path):
     assert names(tmp_path) == {*THEIRS, *kept}
 
 
+def test_metrics_beside_another_savers_newest_are_no_damaged_save(tmp_path):
+    (tmp_path / "checkpoint").write_bytes(checkpoints._state_of("model-7"))
+    (tmp_path / "model-7.json").write_text('{"loss": 0.2}')
+    assert not checkpoints.has_saves(tmp_path)
+
+
 def test_what_another_saver_wrote_over_a_save_is_not_removed(model, tmp_path):
     model.save(tmp_path, 1)
     theirs = {f"model-1.{end}": b"theirs" for end in (INDEX, DATA)}
