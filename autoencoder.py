@@ -839,7 +839,10 @@ class Autoencoder:
             self._state = TrainingState.by_hand(self.seed)
         if self._state is None:
             name = type(self).__name__
-            raise RuntimeError(f"this model is not trained: call train(data), or {name}.load(path)")
+            other = checkpoints.hint_of_other(self.checkpoint)
+            raise RuntimeError(
+                f"this model is not trained: call train(data), or {name}.load(path){other}"
+            )
         return self._state
 
     def _changed_by_hand(self) -> bool:

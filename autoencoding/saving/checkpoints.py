@@ -29,6 +29,7 @@ import tensorflow.compat.v1 as tf1
 from filelock import FileLock, Timeout
 
 from autoencoding.saving import manifests
+from autoencoding.saving.tensorflow1.tables import is_table
 from autoencoding.session import quiet_logger
 
 KEPT = 5  # saves of the same folder
@@ -131,7 +132,10 @@ def newest(folder: str | os.PathLike[str]) -> tuple[Path, dict[str, Any]]:
     """
     folder, saves = _named(folder)
     if not saves:
-        raise FileNotFoundError(f"no checkpoint in {folder}: train with checkpoint={str(folder)!r}")
+        raise FileNotFoundError(
+            f"no checkpoint in {folder}: train with checkpoint={str(folder)!r}"
+            f"{hint_of_other(folder)}"
+        )
     damages = []
     for number in saves:
         prefix = folder / f"model-{number}"
@@ -210,12 +214,22 @@ def has_saves(path: str | os.PathLike[str]) -> bool:
     return bool(_named(path)[1])
 
 
+def hint_of_other(path: str | os.PathLike[str] | None) -> str:
+    """Return how to open files of TensorFlow 1 under the name of a folder; '' if none are."""
+    base = Path(str(path)).expanduser()
+    found = [other for other in (f"{base}.index", f"{base}.meta") if Path(other).is_file()]
+    found += [str(base)] if base.is_file() and is_table(base) else []
+    if not found:
+        return ""
+    return f"; {found[0]} is TensorFlow 1's: Autoencoder.load({str(path)!r}) opens it"
+
+
 def require_folder(path: str | os.PathLike[str]) -> None:
     """Raise a NotADirectoryError if there is a file where saves need a folder."""
     if Path(path).expanduser().is_file():
         raise NotADirectoryError(
-            f"{path} is a file, where saves need a folder: give checkpoint= another name; if it is "
-            "a checkpoint of TensorFlow 1, Autoencoder.load opens it"
+            f"{path} is a file, where saves need a folder: give checkpoint= another name, or "
+            f"rename it{hint_of_other(path)}"
         )
 
 

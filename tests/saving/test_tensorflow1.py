@@ -255,6 +255,18 @@ def test_without_saves_of_ours_the_name_is_the_other(tmp_path):
         assert ae.encode(ROWS) == pytest.approx(made.code, abs=1e-6)
 
 
+def test_a_model_that_meets_the_other_alone_says_who_opens_it(tmp_path):
+    save("model.ckpt")
+    told = r"model\.ckpt\.index is TensorFlow 1's: Autoencoder\.load\('model\.ckpt'\) opens it"
+    with Autoencoder(6, 3) as ae:
+        with pytest.raises(RuntimeError, match=f"not trained.*{told}"):
+            ae.test(ROWS)
+        with pytest.raises(FileNotFoundError, match=told):
+            ae.train(ROWS, resume=True)
+        ae.session.run(ae.train_op, {ae.x: ROWS})
+        assert ae.test(ROWS).shape == (20, 6)  # trained by hand, beside the other
+
+
 def test_ten_saves_and_a_training_change_nothing_of_another_saver(tmp_path):
     with tf.Graph().as_default(), tf1.Session() as session:
         tf1.get_variable("theirs", [3])
@@ -279,9 +291,7 @@ def test_a_file_in_the_place_of_a_folder_is_told_before_training(capsys):
     save("model.ckpt", version=V1)
     with (
         Autoencoder(6, 3, epoch=1) as ae,
-        pytest.raises(
-            NotADirectoryError, match=r"model\.ckpt is a file.*Autoencoder\.load opens it"
-        ),
+        pytest.raises(NotADirectoryError, match=r"model\.ckpt is a file.*Autoencoder\.load\("),
     ):
         ae.train(ROWS)
     assert capsys.readouterr().out == ""
