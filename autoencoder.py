@@ -646,9 +646,9 @@ class Autoencoder:
             Scopes of the variables of one model among several, such as 'model_a', or
             ('encode_1', 'decode_1').
         loss : str, optional
-            To train on; by default the graph's, or 'rmse' where that is not told.
+            To train on; by default the graph's, or 'rmse' if that is unknown.
         learning_rate : float, optional
-            To train on; by default the graph's, or 0.001 where that is not told.
+            To train on; by default the graph's, or 0.001 if that is unknown.
 
         Raises
         ------
@@ -661,15 +661,15 @@ class Autoencoder:
         options: dict[str, Any] = {
             **{"checkpoint": checkpoint, "corruption": corruption, "config": config}
         }
-        told = activation, scope, loss, learning_rate
+        described = activation, scope, loss, learning_rate
         if checkpoints.has_saves(path) or (found := tensorflow1.find(path)) is None:
-            if any(option is not None for option in told):
+            if any(option is not None for option in described):
                 raise ValueError(
                     f"{path} is no checkpoint of TensorFlow 1, for which activation, scope, loss "
                     "and learning_rate are"
                 )
             return cls._from_save(*checkpoints.newest(path), **options)
-        name, parameters, _ = recognized = tensorflow1.recognize(found, *told)
+        name, parameters, _ = recognized = tensorflow1.recognize(found, *described)
         kind = models.CLASSES[name].load_class()
         if not issubclass(kind, cls):
             raise ValueError(f"{path} is of class {name}, not {cls.__name__}: use {name}.load")

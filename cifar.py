@@ -134,8 +134,8 @@ def read_batch(file: File, name: str = "") -> tuple[NDArray[np.uint8], NDArray[n
     """Read images [n, 3072] and labels [n] of a batch; arguments and errors are `unpickle`'s."""
     batch, name = unpickle(file, name), name or str(file)
     if "fine_labels" in batch:
-        told = "is a batch of CIFAR-100, which has 'fine_labels'; this reads CIFAR-10"
-        raise DamagedError(f"{name}: {told}: give {FOLDER}")
+        message = "is a batch of CIFAR-100, which has 'fine_labels'; this reads CIFAR-10"
+        raise DamagedError(f"{name}: {message}: give {FOLDER}")
     data, labels = batch.get("data"), batch.get("labels")
     if not isinstance(data, np.ndarray) or (data.dtype, data.shape[1:]) != (np.uint8, (3072,)):
         raise DamagedError(f"{name}: 'data' must be uint8 [n, 3072], got {_kind(data)}")

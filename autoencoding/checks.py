@@ -64,7 +64,7 @@ def learning_rate(value: Any) -> float:
         warnings.warn(
             f"a learning_rate of {rate:g} is unusually large: if it is the batch size of the first "
             f"edition or of chapter 12, write train(data, batch_size={rate:g})",
-            stacklevel=4,
+            stacklevel=3,
         )
     return rate
 
@@ -73,6 +73,8 @@ def no_others(
     owner: type, further: tuple[Any, ...], unknown: dict[str, Any], method: Callable[..., Any]
 ) -> None:
     """Raise a TypeError for arguments that a class does not have, with where they belong."""
+    if not further and not unknown:
+        return
     names = list(inspect.signature(owner).parameters)
     if further:
         raise TypeError(

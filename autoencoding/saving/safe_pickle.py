@@ -49,8 +49,8 @@ def size(file: IO[bytes], name: str) -> int:
     count = file.seek(0, os.SEEK_END) - start
     file.seek(start)
     if count > MAX_BYTES:
-        told = f"must have at most {MAX_BYTES:,} bytes, got {count:,}"
-        raise DamagedError(f"{name}: {told}: get the official file, or pickle uint8, or fewer rows")
+        message = f"must have at most {MAX_BYTES:,} bytes, got {count:,}"
+        raise DamagedError(f"{name}: {message}: get the official file, or pickle uint8, or fewer rows")
     return count
 
 
@@ -65,14 +65,14 @@ def load(file: IO[bytes], name: str) -> dict[str, Any]:
         content = _value(_Unpickler(file, count).load())
         if isinstance(content, dict):
             return {key: _value(value) for key, value in content.items()}
-        told = f"must hold a dict, got {type(content).__name__}"
+        message = f"must hold a dict, got {type(content).__name__}"
     except DamagedError as error:
-        told = str(error)
+        message = str(error)
     except EOFError:
-        told = "damaged, get it again (it ends too early)"
+        message = "damaged, get it again (it ends too early)"
     except Exception as error:  # on damaged files an unpickler raises nearly anything
-        told = f"damaged, or no pickle of plain data, get it again ({error!r:.200})"
-    raise DamagedError(f"{name}: {told}")
+        message = f"damaged, or no pickle of plain data, get it again ({error!r:.200})"
+    raise DamagedError(f"{name}: {message}")
 
 
 def listed(values: Any) -> Any:

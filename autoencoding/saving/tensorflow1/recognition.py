@@ -163,7 +163,7 @@ def _of_names(checkpoint: Checkpoint, scopes: Sequence[str] | None) -> list[Laye
         raise _UnknownError("it has other layers than dense ones, or none")
     tied = [*weights, *(layer._replace(transposed=True) for layer in reversed(weights))]
     chain = next((c for c in (weights, tied) if _returns(checkpoint, c)), None)
-    if chain is None or not _is_told(layer.weights for layer in weights):
+    if chain is None or not _is_ordered(layer.weights for layer in weights):
         raise _UnknownError(
             "in the order of their names, its weights make no autoencoder: put its .meta beside it"
         )
@@ -189,7 +189,7 @@ def _way(name: str) -> int:
     return 1 if found is None else 0 if found[1] == "enc" else 2
 
 
-def _is_told(names: Iterator[str]) -> bool:
+def _is_ordered(names: Iterator[str]) -> bool:
     """Return whether names tell their order: by numbers, or by encoder and decoder."""
     return len({re.sub(r"_?\d+", "", name) for name in names if _way(name) == 1}) <= 1
 
@@ -209,9 +209,9 @@ def _biases(checkpoint: Checkpoint, chain: list[Layer], place: int, names: list[
     beside = [name for name in fitting if scope and name.rpartition("/")[0] == scope]
     if len(beside) == 1 and not chain[place].transposed:
         return beside[0]
-    if fitting and (len(fitting) != widths.count(widths[place]) or not _is_told(iter(fitting))):
+    if fitting and (len(fitting) != widths.count(widths[place]) or not _is_ordered(iter(fitting))):
         raise _UnknownError(
-            f"which of {', '.join(fitting)} goes with {chain[place].weights} is not told"
+            f"which of {', '.join(fitting)} follows {chain[place].weights} is unclear"
         )
     return fitting[widths[:place].count(widths[place])] if fitting else None
 
