@@ -564,7 +564,7 @@ class Autoencoder:
         Raises
         ------
         ValueError
-            The network is another, or its output is bent before it is in raw units.
+            The network is another, or an activation follows its output.
         RuntimeError
             The model is not trained, or closed.
         """
@@ -576,8 +576,8 @@ class Autoencoder:
             for name, scaler in (("x", self._input_scaler), ("target", self._target_scaler))
         }
         target = scalings["target"]
-        bent = self.network.output != "linear" and (target.scale != 1).any()
-        if bent or not self.loss_function.affine:
+        activated = self.network.output != "linear" and (target.scale != 1).any()
+        if activated or not self.loss_function.affine:
             raise ValueError("raw_weights need a linear output: after another, rows are scaled")
         return self.network.in_raw_units(self.weights, scalings["x"], target)
 

@@ -91,8 +91,8 @@ def save(
         The disk is full, or the folder can't be written to; what was saved before is whole.
     """
     folder = Path(folder).expanduser()
-    for beside in folder.glob(f"model-*{UNFINISHED}"):
-        _clear(beside)
+    for unfinished in folder.glob(f"model-*{UNFINISHED}"):
+        _clear(unfinished)
     name = f"model-{1 + max(_numbers(folder), default=0)}"
     prefix = folder / f"{name}{UNFINISHED}" / name
     try:
@@ -280,21 +280,23 @@ def _state_of(name: str) -> bytes:
 
 def _note(folder: Path, prefix: Path) -> None:
     """Note a save as the newest in TensorFlow's file, unless that names other saves."""
-    state, unfinished = folder / STATE, prefix.with_name(STATE)
+    state, new = folder / STATE, prefix.with_name(STATE)
     own = [_state_of(f"model-{number}") for number in _saves(folder)]
     if not state.exists() or _state(folder) in own:
-        unfinished.write_bytes(_state_of(prefix.name))
-        unfinished.replace(state)
+        new.write_bytes(_state_of(prefix.name))
+        new.replace(state)
 
 
-def _clear(beside: Path) -> None:
+def _clear(unfinished: Path) -> None:
     """Remove the folder of an unfinished save, with all that the save has written."""
-    name = beside.name.removesuffix(UNFINISHED)
-    if manifests.is_manifest(beside / f"{name}.json"):
-        manifests.remove_save(beside / f"{name}.json", beside.parent)  # what was moved already
-        for path in beside.glob(f"{name}.*"):
+    name = unfinished.name.removesuffix(UNFINISHED)
+    if manifests.is_manifest(unfinished / f"{name}.json"):
+        manifests.remove_save(
+            unfinished / f"{name}.json", unfinished.parent
+        )  # what was moved already
+        for path in unfinished.glob(f"{name}.*"):
             path.unlink()
-    if _state(beside) == _state_of(name):
-        (beside / STATE).unlink()
+    if _state(unfinished) == _state_of(name):
+        (unfinished / STATE).unlink()
     with contextlib.suppress(OSError):  # it is not there, or has files of others
-        beside.rmdir()
+        unfinished.rmdir()

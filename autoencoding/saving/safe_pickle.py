@@ -50,7 +50,9 @@ def size(file: IO[bytes], name: str) -> int:
     file.seek(start)
     if count > MAX_BYTES:
         message = f"must have at most {MAX_BYTES:,} bytes, got {count:,}"
-        raise DamagedError(f"{name}: {message}: get the official file, or pickle uint8, or fewer rows")
+        raise DamagedError(
+            f"{name}: {message}: get the official file, or pickle uint8, or fewer rows"
+        )
     return count
 
 

@@ -1,5 +1,6 @@
 """Files of TensorFlow 1 that are damaged, foreign or hostile are refused in bounded memory."""
 
+import os
 import tracemalloc
 
 import numpy as np
@@ -119,6 +120,18 @@ def test_a_forged_table_of_v1_is_refused(shape, values, memory, tmp_path):
     (tmp_path / "model.ckpt").write_bytes(v1(shape, values))
     with pytest.raises(ValueError, match="damaged, or partitioned|lacks the values"):
         Autoencoder.load(tmp_path / "model.ckpt", activation="tanh")
+
+
+def test_an_index_or_graph_beyond_all_measure_is_refused(memory, tmp_path):
+    (tmp_path / "m.index").touch()
+    os.truncate(tmp_path / "m.index", 2**40)  # which takes no place on the disk
+    with pytest.raises(ValueError, match="at most 4,194,304 bytes"):
+        Autoencoder.load(tmp_path / "m")
+    (tmp_path / "m.index").write_bytes(bundle(entry([6, 3], 72, crc32c=ZEROS)))
+    (tmp_path / "m.meta").touch()
+    os.truncate(tmp_path / "m.meta", 2**40)
+    with pytest.raises(ValueError, match="at most 33,554,432 bytes"):
+        Autoencoder.load(tmp_path / "m")
 
 
 def test_blocks_that_are_listed_again_and_again_are_refused(tmp_path):

@@ -25,6 +25,7 @@ from autoencoding.saving.tensorflow1 import tables
 
 STATE = "checkpoint"  # the file in which a Saver notes its newest checkpoint
 LARGEST_STATE = 2**20  # bytes
+LARGEST_LIST = 2**22  # bytes; 50,000 variables are listed in less
 FILES = re.compile(r"\.(index|meta|data-\d{5}-of-\d{5})$|-\d{5}-of-\d{5}$")
 VALUES = {"float16": "half_val", "float32": "float_val", "float64": "double_val"}  # of V1's dtypes
 
@@ -155,11 +156,15 @@ def _variables(paths: list[Path], is_v2: bool) -> dict[str, Variable]:
     """Return the variables that tables list, by name."""
     found = {}
     for path in paths:
+        if is_v2 and path.stat().st_size > LARGEST_LIST:
+            raise ValueError(f"{path} must have at most {LARGEST_LIST:,} bytes, as an index has")
         for key, value in tables.entries(path):
             if is_v2 and key and key[0]:  # keys of slices begin with 0
                 entry = _message(BundleEntryProto, value, path)
                 name = key.decode(errors="backslashreplace")
                 found[name] = _variable(entry.shape, entry.dtype, path, entry)
+            elif not is_v2 and len(value) > LARGEST_LIST:
+                raise ValueError(f"{path} lists more than {LARGEST_LIST:,} bytes of variables")
             elif not is_v2:
                 for listed in _message(SavedTensorSlices, value, path).meta.tensor:
                     found[listed.name] = _variable(listed.shape, listed.type, path)

@@ -18,7 +18,8 @@ from google.protobuf.message import DecodeError
 from tensorflow.core.framework.node_def_pb2 import NodeDef
 from tensorflow.core.protobuf.meta_graph_pb2 import MetaGraphDef
 
-LARGEST = 2**26  # bytes of the file of a graph
+LARGEST = 2**25  # bytes of the file of a graph
+MOST_NODES = 200_000  # of a graph; a ResNet of 152 layers has 40,000
 MOST = 100  # layers in a chain, and chains
 
 VARIABLES = ("Variable", "VariableV2", "VarHandleOp")
@@ -26,15 +27,15 @@ INPUTS = (
     *("Placeholder", "PlaceholderV2", "PlaceholderWithDefault", "IteratorGetNext"),
     *("QueueDequeueManyV2", "QueueDequeueUpToV2"),
 )
-PASSED = ("Identity", "ReadVariableOp", "StopGradient", "Reshape", "Cast")  # values stay
-ADDED = ("Add", "AddV2", "BiasAdd")
+COPIES = ("Identity", "ReadVariableOp", "StopGradient", "Reshape", "Cast")  # of the same values
+ADDITIONS = ("Add", "AddV2", "BiasAdd")
 ACTIVATIONS = {
     **{"Tanh": "tanh", "Sigmoid": "sigmoid", "Relu": "relu", "Elu": "elu"},
     **{"Softplus": "softplus"},
 }
-UNKNOWN = ("LeakyRelu", "Selu", "Relu6", "Softsign", "Softmax", "Mul", "RealDiv")
+OTHERS = ("LeakyRelu", "Selu", "Relu6", "Softsign", "Softmax", "Mul", "RealDiv")
 ERRORS = {"Square": "mse", "Pow": "mse", "Mul": "mse", "SquaredDifference": "mse", "Abs": "mae"}
-GRADIENTS = re.compile(r"(^|/)gradients(_\d+)?/").search  # of a node's name
+GRADIENTS = re.compile(r"(^|/)gradients(_\d+)?/")  # in the name of a node
 # Where an optimizer's operation has its rate, and the constants that this project's has
 OPTIMIZERS = {
     "RMSProp": ("rmsprop", 3, {4: 0.9, 5: 0.0, 6: 1e-10}),
@@ -85,6 +86,8 @@ class Graph:
             nodes = MetaGraphDef.FromString(path.read_bytes()).graph_def.node
         except DecodeError as error:
             raise ValueError(f"{path} is damaged ({error}): without it, give activation=") from None
+        if len(nodes) > MOST_NODES:
+            raise ValueError(f"{path} must have at most {MOST_NODES:,} nodes, got {len(nodes):,}")
         self.nodes = {node.name: node for node in nodes}
         self.users: dict[str, list[tuple[NodeDef, int]]] = defaultdict(list)
         for node in nodes:
@@ -123,6 +126,7 @@ class Graph:
             optimizer, rate, constants = OPTIMIZERS[name]
             its = [self._constant(node.input[place]) or 0 for place in constants]
             known = np.allclose(its, [*constants.values()], rtol=1e-6, atol=0)
+            known &= not node.attr["use_nesterov"].b
             return Training(loss, optimizer if known else "", self._constant(node.input[rate]))
         return Training()
 
@@ -146,11 +150,11 @@ class Graph:
             yield []
 
     def _uses(self, tensor: str) -> Iterator[tuple[NodeDef, int]]:
-        """Yield the nodes that take a tensor, also behind those that pass it on, and where."""
+        """Yield the nodes that take a tensor, also behind those that copy it, and where."""
         waiting, seen = [tensor], {tensor}
         while waiting:
             for node, place in self.users[waiting.pop()]:
-                if node.op not in PASSED:
+                if node.op not in COPIES:
                     yield node, place
                 elif place == 0 and node.name not in seen:
                     waiting.append(node.name)
@@ -159,29 +163,32 @@ class Graph:
     def _with_biases(self, product: str) -> tuple[str | None, str]:
         """Return the biases that are added to a product, if any are, and the sum."""
         for node, place in self._uses(product):
-            if node.op in ADDED and (biases := self._variable(node.input[1 - place])[0]):
+            if node.op in ADDITIONS and (biases := self._variable(node.input[1 - place])[0]):
                 return biases, node.name
         return None, product
 
     def _activations(self, output: str) -> list[tuple[str, str]]:
         """Return the activations of a layer, which is linear without, and their outputs.
 
-        One that this project does not know has the name of its operation, and one that is bent
-        again, such as by a product with 255, of both.
+        One that this project does not know has the name of its operation, and one whose output is
+        altered, such as by a product with 255, the names of both.
         """
         return [
-            (" and ".join([ACTIVATIONS.get(node.op, node.op), *self._bent(node.name)]), node.name)
-            for node in self._bent(output).values()
+            (
+                " and ".join([ACTIVATIONS.get(node.op, node.op), *self._applied_to(node.name)]),
+                node.name,
+            )
+            for node in self._applied_to(output).values()
         ] or [("linear", output)]
 
-    def _bent(self, tensor: str) -> dict[str, NodeDef]:
-        """Return the operations that a tensor alone goes through, and are no error, by kind."""
+    def _applied_to(self, tensor: str) -> dict[str, NodeDef]:
+        """Return the functions that are applied to a tensor alone, by their operation."""
         return {
             node.op: node
             for node, place in self._uses(tensor)
-            if node.op in (*ACTIVATIONS, *UNKNOWN)
+            if node.op in (*ACTIVATIONS, *OTHERS)
             and self._is_of_one(node, place)
-            and not GRADIENTS(node.name)
+            and not _is_gradient(node)
         }
 
     def _is_of_one(self, node: NodeDef, place: int) -> bool:
@@ -196,7 +203,7 @@ class Graph:
             node = self.nodes.get(tensor.removesuffix(":0"))
             if node is None or node.op in VARIABLES:
                 return node and self.saved.get(node.name, node.name), transposed
-            if node.op not in (*PASSED, "Transpose"):
+            if node.op not in (*COPIES, "Transpose"):
                 break
             transposed ^= node.op == "Transpose"
             tensor = node.input[0]
@@ -215,12 +222,12 @@ class Graph:
         """Return the trained loss of an output by name; '' if it is no mean over all entries."""
         found = set()
         for difference, _ in self._uses(output):
-            inner = [difference] if difference.op == "SquaredDifference" else []
+            errors = [difference] if difference.op == "SquaredDifference" else []
             if difference.op == "Sub":
-                inner = [node for node, _ in self._uses(difference.name) if node.op in ERRORS]
-            for error in inner:
-                names = {error.name, difference.name}
-                if any(self._has_gradient(name) for name in names) and not GRADIENTS(error.name):
+                errors = [node for node, _ in self._uses(difference.name) if node.op in ERRORS]
+            for error in errors:
+                trained = self._has_gradient(error.name) or self._has_gradient(difference.name)
+                if trained and not _is_gradient(error):
                     found |= set(self._means(error))
         return found.pop() if len(found) == 1 else ""
 
@@ -233,10 +240,15 @@ class Graph:
             after = [node for node, _ in self._uses(mean.name)]
             roots = [node for node in after if node.op == "Sqrt" and self._has_gradient(node.name)]
             after += [node for root in roots for node, _ in self._uses(root.name)]
-            altered = any(n.op in (*ADDED, "AddN", "Mul") and not GRADIENTS(n.name) for n in after)
+            altering = (*ADDITIONS, "AddN", "Mul")  # such as what weights are penalised by
+            altered = any(node.op in altering and not _is_gradient(node) for node in after)
             one_axis = len(axes.tensor_content) == 4 or axes.int_val
             yield "" if altered or one_axis else "rmse" if roots else ERRORS[error.op]
 
     def _has_gradient(self, tensor: str) -> bool:
-        """Return whether a tensor is taken by the gradient of what it leads to."""
-        return any(GRADIENTS(node.name) for node, _ in self._uses(tensor))
+        """Return whether the gradient of what a tensor leads to takes it."""
+        return any(_is_gradient(node) for node, _ in self._uses(tensor))
+
+
+def _is_gradient(node: NodeDef) -> bool:
+    return GRADIENTS.search(node.name) is not None
