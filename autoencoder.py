@@ -855,6 +855,8 @@ class Autoencoder:
 
     def _require_trainable(self) -> None:
         self._require_open()
+        if self.checkpoint is not None:
+            checkpoints.require_folder(self.checkpoint)
         if isinstance(self.corruption, MissingFunction):
             raise RuntimeError(
                 f"this model was made with the function {self.corruption.function}: to train it, "

@@ -219,9 +219,8 @@ def hint_of_other(path: str | os.PathLike[str] | None) -> str:
     base = Path(str(path)).expanduser()
     found = [other for other in (f"{base}.index", f"{base}.meta") if Path(other).is_file()]
     found += [str(base)] if base.is_file() and is_table(base) else []
-    if not found:
-        return ""
-    return f"; {found[0]} is TensorFlow 1's: Autoencoder.load({str(path)!r}) opens it"
+    hint = "; {} is TensorFlow 1's: Autoencoder.load({!r}) opens it"
+    return hint.format(found[0], str(path)) if found else ""
 
 
 def require_folder(path: str | os.PathLike[str]) -> None:
@@ -237,11 +236,9 @@ def _named(path: str | os.PathLike[str]) -> tuple[Path, list[int]]:
     """Return the folder that a path is, or names a file of, and its saves, newest first."""
     path = Path(path).expanduser()
     folder = path if path.is_dir() else path.parent
-    saves = sorted(_saves(folder), reverse=True)
-    name = re.fullmatch(r"model-(\d+)(\..*)?", path.name)
-    if folder == path or path.name in (STATE, LOCK) or (name and int(name[1]) in saves):
-        return folder, saves
-    return path, []
+    saves, name = sorted(_saves(folder), reverse=True), re.match(r"model-(\d+)(\.|$)", path.name)
+    own = folder == path or path.name in (STATE, LOCK) or (name and int(name[1]) in saves)
+    return (folder, saves) if own else (path, [])
 
 
 def _numbers(folder: Path) -> set[int]:

@@ -68,8 +68,6 @@ class Run:
             raise ValueError("patience needs rows for validation, got validation=None")
         batch_size = checks.integer("batch_size", batch_size)
         model._require_memory(copies=3)  # those of the last report, and the next
-        if model.checkpoint is not None:
-            checkpoints.require_folder(model.checkpoint)
         self.cluster = cluster if cluster is None else described(cluster)
         self.team = ALONE if self.cluster is None else joined(self.cluster)
         self.start = prepare(

@@ -11,6 +11,7 @@ OPTIMIZERS = {
     "rmsprop": tf1.train.RMSPropOptimizer,
     "adam": tf1.train.AdamOptimizer,
     "momentum": lambda rate: tf1.train.MomentumOptimizer(rate, 0.9),
+    "nesterov": lambda rate: tf1.train.MomentumOptimizer(rate, 0.9, use_nesterov=True),
     "descent": tf1.train.GradientDescentOptimizer,
     "other": lambda rate: tf1.train.RMSPropOptimizer(rate, decay=0.5),
 }

@@ -276,6 +276,7 @@ def test_other_networks_are_refused_by_name(kind, tmp_path):
 
 OTHERWISE = {
     "descent": ({"optimizer": "descent"}, "the optimizer, which begins anew as rmsprop$"),
+    "nesterov": ({"optimizer": "nesterov"}, "the optimizer, which begins anew as rmsprop$"),
     "constants": ({"optimizer": "other"}, "the optimizer, which begins anew as rmsprop$"),
     "loss": ({"loss": "rows"}, "the loss, which becomes rmse$"),
     "biases": ({"layers": [(3, (None, ""), "tanh"), (6, (None, ""), "linear")]}, "biases, which"),

@@ -56,19 +56,11 @@ def recognize(
     """
     scopes = (scope,) if isinstance(scope, str) else scope
     try:
-        if checkpoint.meta.is_file():
-            chain, training = _of_graph(
-                Graph(checkpoint.meta, checkpoint.variables), checkpoint, scopes
-            )
-        else:
-            chain, training = _of_names(checkpoint, scopes), Training()
+        chain, training = _described(checkpoint, scopes)
         chain = _with_activations(chain, activation)
-    except (IndexError, KeyError, TypeError, RecursionError, UnicodeDecodeError) as error:
-        raise ValueError(f"{checkpoint.meta} is damaged: {error!r}") from None
     except _UnknownError as error:
-        raise ValueError(
-            f"{checkpoint.prefix} can't be opened: {error}\n{listed(checkpoint)}"
-        ) from None
+        message = f"{checkpoint.prefix} can't be opened: {error}\n{listed(checkpoint)}"
+        raise ValueError(message) from None
     network, hidden_dim = _network(checkpoint, chain)
     sources = dict(_sources(network, chain))
     optimizer, slots = _slots(checkpoint, sources, training)
@@ -78,11 +70,8 @@ def recognize(
         *["biases, which some layers lack"] * any(layer.biases is None for layer in chain),
     ]
     if others and training.optimizer is not None:
-        warnings.warn(
-            f"{checkpoint.prefix} opens, but its graph would train on in another way: "
-            + "; ".join(others),
-            stacklevel=3,
-        )
+        differing = f"{checkpoint.prefix} opens, but its graph would train on in another way: "
+        warnings.warn(differing + "; ".join(others), stacklevel=3)
     parameters = {
         "input_dim": _shape(checkpoint, chain[0])[0],
         "hidden_dim": hidden_dim,
@@ -94,9 +83,21 @@ def recognize(
         "schedule": "constant",
     }
     stacked = network.layers and network.decoder is None and isinstance(network.activation, str)
-    return Recognized(
-        "StackedAutoencoder" if stacked else "Autoencoder", parameters, sources | slots
-    )
+    name = "StackedAutoencoder" if stacked else "Autoencoder"
+    return Recognized(name, parameters, sources | slots)
+
+
+def _described(
+    checkpoint: Checkpoint, scopes: Sequence[str] | None
+) -> tuple[list[Layer], Training]:
+    """Return the layers, and how they are trained, by the graph if there is one, or by names."""
+    if not checkpoint.meta.is_file():
+        return _of_names(checkpoint, scopes), Training()
+    try:
+        graph = Graph(checkpoint.meta, checkpoint.variables)
+        return _of_graph(graph, checkpoint, scopes)
+    except (IndexError, KeyError, TypeError, RecursionError, UnicodeDecodeError) as error:
+        raise ValueError(f"{checkpoint.meta} is damaged: {error!r}") from None
 
 
 def listed(checkpoint: Checkpoint, most: int = SHOWN) -> str:
