@@ -123,7 +123,7 @@ def run_command(words, folder):
     if program == "python":
         script, *arguments = arguments
     options = dict(itertools.pairwise(arguments))
-    if arguments[0] == "inspect":
+    if "inspect" in arguments:
         old_graphs.save(arguments[1])
     for name in ("--load", "--start-from"):
         if name in options and not Path(options[name]).exists():
