@@ -106,14 +106,15 @@ def save(
         about = {**description, "variables": shapes(session.graph), "files": files}
         for path in (*paths, manifests.write(prefix, {"format": manifests.FORMAT, **about})):
             path.replace(folder / path.name)
-        _note(folder, prefix)
+        saves = sorted(_saves(folder))
+        _note(folder, prefix, saves)
     except tf.errors.OpError as error:  # such as a full disk, in TensorFlow's terms
         reason = error.message.partition("\n")[0]
         code = errno.ENOSPC if "No space left" in reason else errno.EIO
         raise OSError(code, f"could not save: {reason}", str(folder)) from error
     finally:
         _clear(prefix.parent)
-    for number in sorted(_saves(folder))[:-KEPT]:
+    for number in saves[:-KEPT]:
         manifests.remove_save(folder / f"model-{number}.json", folder)
     return folder / name
 
@@ -275,10 +276,10 @@ def _state_of(name: str) -> bytes:
     return "".join(f'{key}: "{name}"\n' for key in keys).encode()
 
 
-def _note(folder: Path, prefix: Path) -> None:
+def _note(folder: Path, prefix: Path, saves: Iterable[int]) -> None:
     """Note a save as the newest in TensorFlow's file, unless that names other saves."""
     state, new = folder / STATE, prefix.with_name(STATE)
-    own = [_state_of(f"model-{number}") for number in _saves(folder)]
+    own = [_state_of(f"model-{number}") for number in saves]
     if not state.exists() or _state(folder) in own:
         new.write_bytes(_state_of(prefix.name))
         new.replace(state)
