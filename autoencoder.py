@@ -571,9 +571,10 @@ class Autoencoder:
         state = self._require_trained()
         if not isinstance(self.network, Dense):
             raise ValueError(f"raw_weights are those of a dense network, got {self.network}")
+        values = variables.read(self.session)
         scalings = state.float64 or {
-            name: scaler.constants_of(variables.read(self.session))
-            for name, scaler in (("x", self._input_scaler), ("target", self._target_scaler))
+            "x": self._input_scaler.constants_of(values),
+            "target": self._target_scaler.constants_of(values),
         }
         target = scalings["target"]
         activated = self.network.output != "linear" and (target.scale != 1).any()
@@ -658,9 +659,8 @@ class Autoencoder:
             The save is damaged or of another class; or the checkpoint is of no autoencoder that
             this project has, or too little is known of it.
         """
-        options: dict[str, Any] = {
-            **{"checkpoint": checkpoint, "corruption": corruption, "config": config}
-        }
+        places: dict[str, Any] = {"checkpoint": checkpoint, "config": config}
+        options = {**places, "corruption": corruption}
         described = activation, scope, loss, learning_rate
         if checkpoints.has_saves(path) or (found := tensorflow1.find(path)) is None:
             if any(option is not None for option in described):
